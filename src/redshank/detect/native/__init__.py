@@ -1,0 +1,43 @@
+"""The compiled kernels: one shared library with a plain C interface, loaded once.
+
+``hatch_build.py`` compiles every ``*.c`` file in this folder into it. ctypes releases the
+interpreter lock during a call, so scoring never holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NAMES = {"win32": "kernels.dll", "darwin": "kernels.dylib"}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The kernels.
+
+    Raises:
+        OSError: the library was not built; ``pip install .`` builds it.
+    """
+    path = Path(__file__).parent / _NAMES.get(sys.platform, "kernels.so")
+    if not path.exists():
+        raise OSError(f"{path} is missing: install redshank with pip, which compiles the kernels")
+    return ctypes.CDLL(str(path))
+
+
+def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    """The address of a C-contiguous array, to pass to a kernel."""
+    if not array.flags.c_contiguous:
+        raise ValueError("kernels take C-contiguous arrays only")
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def contiguous(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
+    """The array itself if kernels can read it, else a copy of the wanted type."""
+    return np.ascontiguousarray(array, dtype=dtype)
