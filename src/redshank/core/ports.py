@@ -1,6 +1,6 @@
 """The seams: what an adapter must be able to do, and nothing more.
 
-Five of them: Source, Bus, Store, AlertChannel, ModelRegistry. Each has an in-process
+Source, Bus, Store and AlertChannel. Each has an in-process
 implementation that ships and is the default runtime, and a conformance suite in
 :mod:`redshank.checks` that runs on every implementation.
 """
@@ -417,7 +417,7 @@ class StoreTotals(Query[Totals]):
     """Totals for health and metrics; cheap."""
 
 
-# --- AlertChannel, ModelRegistry ------------------------------------------------------------------
+# --- AlertChannel ------------------------------------------------------------------------------
 
 
 class AlertChannel(Protocol):
@@ -428,16 +428,6 @@ class AlertChannel(Protocol):
     def send(self, incident: Incident, sensor: SensorInfo) -> None:
         """Tell of an incident that opened, grew more severe or closed."""
 
-
-class ModelRegistry(Protocol):
-    """Names and versions of detectors that may serve."""
-
-    def describe(self, name: str) -> Mapping[str, Any]:
-        """Type, version, parameters and metrics of the model in service.
-
-        Raises:
-            NotFoundError: there is no such model.
-        """
 
 
 Listener = Callable[[Commit], None]
