@@ -29,8 +29,8 @@ THRESHOLDS = 250
 def event_bounds(labels: ArrayLike) -> Rows:
     """(k, 2) first and last row of each of the k events."""
     marks = _as_marks(labels)
-    edges = np.flatnonzero(np.diff(marks, prepend=False, append=False))
-    return edges.reshape(-1, 2) - np.array([0, 1])
+    edges: Rows = np.flatnonzero(np.diff(marks, prepend=False, append=False))
+    return np.column_stack((edges[::2], edges[1::2] - 1))
 
 
 def auc_pr(labels: ArrayLike, scores: ArrayLike) -> float:
