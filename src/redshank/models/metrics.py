@@ -104,8 +104,9 @@ def vus_pr(
         raise InputError(f"window: {window} is negative; give the buffer width in rows, 0 or more")
     if not marks.any():
         return float("nan")
+    # Widths must grow: the surface widens its buffers as it goes.
     surface = _Surface(marks, _cut_of_rows(values, thresholds), thresholds)
-    return float(np.mean([surface.area(width) for width in surface.widths(window)]))
+    return float(np.mean([surface.area(width) for width in range(window + 1)]))
 
 
 class _Surface:
@@ -127,10 +128,6 @@ class _Surface:
         self._first_cut = np.minimum.reduceat(
             np.append(cut, cuts), (self._events + np.array([0, 1])).ravel()
         )[::2]
-
-    def widths(self, window: int) -> range:
-        """The buffer widths of the surface, in the order in which `area` wants them."""
-        return range(window + 1)
 
     def area(self, width: int) -> float:
         """Area under the curve for buffers of `width` rows; call with growing widths."""
