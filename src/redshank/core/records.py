@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Literal
 
-from redshank.core.batch import Bytes, Flags, Ints, Singles, Times
+from redshank.core.batch import Bytes, Flags, Floats, Ints, Singles, Times
 
 IncidentState = Literal["open", "closed"]
 Severity = Literal["low", "medium", "high"]
@@ -51,6 +51,7 @@ class Verdicts:
         sensor: (n,) index into ``sensor_ids``.
         time: (n,) event time of the row, microseconds since the epoch, UTC.
         channels: the ``C`` channel names.
+        values: (n, C) the row as it was scored; stored with the readings, not again.
         score: (n,) raw evidence, higher = more unusual.
         rate: (n,) return rate: normal incidents at least this extreme per sensor and 30 days of
             event time; ``inf`` while nothing is known yet.
@@ -73,6 +74,7 @@ class Verdicts:
     sensor: Ints
     time: Times
     channels: tuple[str, ...]
+    values: Floats
     score: Singles
     rate: Singles
     per_month: Singles

@@ -1,0 +1,64 @@
+"""Decision: return rates and a budget in, alarm bits out (``native/alarm.c``)."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+import numpy as np
+
+from redshank.core.batch import Bytes, Ints, Singles
+from redshank.detect.native import contiguous, library, pointer
+from redshank.detect.structs import StructColumn
+
+
+class Alarm(IntFlag):
+    """What a row means for its sensor's incident."""
+
+    ANOMALOUS = 1
+    """The row is anomalous."""
+    OPEN = 2
+    """An incident goes on."""
+    OPENED = 4
+    """It opened at this row."""
+    CLOSED = 8
+    """The one before was over at this row."""
+    WARNING = 16
+    """The row's return rate is within five times the budget."""
+
+
+def alarm_column() -> StructColumn:
+    """State of the decision, one row a sensor."""
+    return StructColumn("alarm_state")
+
+
+def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) -> Bytes:
+    """Alarm bits of rows in arrival order; ``states`` moves on.
+
+    An incident opens where ``rate`` is at most ``budget``. Rows are anomalous for the first 50
+    rows of an incident; it is over after 20 rows in a row above five times the budget.
+
+    Args:
+        states: one row a sensor.
+        slots: (n,) row in ``states`` of each reading.
+        rate: (n,) return rate, any scale.
+        budget: (n,) the alarm budget on the same scale.
+
+    Returns:
+        (n,) of :class:`Alarm`.
+    """
+    out = np.empty(len(slots), np.uint8)
+    arrays = (
+        contiguous(slots, np.int32),
+        contiguous(rate, np.float32),
+        contiguous(budget, np.float32),
+        states.rows,
+        out,
+    )
+    library().rs_alarm(np.ctypeslib.ctypes.c_int64(len(slots)), *map(pointer, arrays))
+    return out
+
+
+def decide_series(rate: Singles, budget: float) -> Bytes:
+    """Alarm bits of one sensor's stored rates, from its first row on."""
+    slots = np.zeros(len(rate), np.int32)
+    return decide(alarm_column(), slots, rate, np.full(len(rate), budget, np.float32))

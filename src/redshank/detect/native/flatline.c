@@ -1,0 +1,102 @@
+/* Flat line: how often does a channel hold one value for so long?
+ *
+ * Completed runs of equal values are counted by the logarithm of their length. A run of L rows gets
+ * the return rate of runs at least that long: the count where there are enough, else a Pareto tail
+ * beyond the longest ones (exponent TAIL, heavier than most, so that it errs to the quiet side).
+ * After the flat-line test of QARTOD (IOOS, Manual for Real-Time Quality Control of In-situ
+ * Temperature and Salinity Data), with the threshold learned instead of set.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define BINS 40       /* two a doubling: up to 2^20 rows */
+#define ENOUGH 8.0f   /* runs that a tail needs to start from */
+#define TAIL 1.5f
+#define LEAST_ROWS 256.0f
+#define LEAST_RUNS 16.0f /* a channel that never varied has no rhythm of resting to compare with */
+#define DOUBTFUL 0.5f    /* weight of a run that was taken for a fault: it becomes normal by repetition */
+#define LEAST_RUN 30
+#define MONTH_ROWS 8640.0f
+#define MEMORY 100000.0f /* rows after which counts are halved */
+
+typedef struct {
+    double value;
+    int64_t since;  /* event time at which the run began */
+    uint32_t run;   /* rows, this one included; 0 before any value */
+    uint32_t unusual; /* 1 once the run's rate fell below learn_above */
+    float rows;
+    float count[BINS];
+} flat_state;
+
+static int bin_of(uint32_t run) {
+    int b = (int)(2.0f * log2f((float)run));
+    return b < BINS ? b : BINS - 1;
+}
+
+static float runs_as_long(const flat_state *state, uint32_t run) {
+    int b = bin_of(run);
+    float longer = 0.0f;
+    for (int k = BINS - 1; k >= b; k--) longer += state->count[k];
+    if (longer >= ENOUGH) return longer;
+    float total = 0.0f;
+    int k = BINS - 1;
+    for (; k > 0; k--) {
+        total += state->count[k];
+        if (total >= ENOUGH) break;
+    }
+    if (k == 0) total = total < ENOUGH ? ENOUGH : total;
+    float edge = exp2f((float)k / 2.0f);
+    float tail = total * powf(edge / (float)run, TAIL);
+    return tail > longer + 0.5f || longer == 0.0f ? tail : longer + 0.5f;
+}
+
+static void finish(flat_state *state) {
+    if (state->run) state->count[bin_of(state->run)] += state->unusual ? DOUBTFUL : 1.0f;
+    state->unusual = 0;
+}
+
+static float total_runs(const flat_state *state) {
+    float total = 0.0f;
+    for (int k = 0; k < BINS; k++) total += state->count[k];
+    return total;
+}
+
+/* rate: (n, c) per MONTH_ROWS rows, INFINITY where nothing can be said;
+ * held: (n, c) seconds since the run began. rests: (c) 1 where zero is a resting value.
+ * learn_above: rate below which a run is taken for a fault and learned with half its weight. */
+API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
+                     const double *values, const uint8_t *rests, float learn_above,
+                     flat_state *states, float *rate, float *held) {
+    for (int64_t i = 0; i < n; i++) {
+        for (int j = 0; j < c; j++) {
+            flat_state *state = states + first[i] + j;
+            double value = values[i * c + j];
+            float *r = rate + i * c + j, *h = held + i * c + j;
+            *r = INFINITY;
+            *h = 0.0f;
+            if (!isfinite(value)) continue;
+            state->rows += 1.0f;
+            if (state->run && value == state->value) {
+                if (state->run < UINT32_MAX) state->run++;
+            } else {
+                finish(state);
+                state->value = value;
+                state->since = time[i];
+                state->run = 1;
+            }
+            *h = (float)((double)(time[i] - state->since) * 1e-6);
+            if (state->rows > MEMORY) {
+                state->rows *= 0.5f;
+                for (int k = 0; k < BINS; k++) state->count[k] *= 0.5f;
+            }
+            if (state->run < LEAST_RUN || state->rows < LEAST_ROWS) continue;
+            if ((rests[j] && value == 0.0) || total_runs(state) < LEAST_RUNS) continue;
+            *r = MONTH_ROWS * runs_as_long(state, state->run) / state->rows;
+            if (*r < learn_above) state->unusual = 1;
+        }
+    }
+}
+
+API int64_t rs_flat_state_size(void) { return sizeof(flat_state); }
