@@ -15,7 +15,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from redshank.core.batch import Batch, Floats, Singles, Times
 from redshank.core.records import (
     Checkpoint,
+    Comment,
     DeadLetter,
+    Feedback,
     Incident,
     SensorInfo,
     SensorStatus,
@@ -124,11 +126,14 @@ class Commit:
     Attributes:
         readings: new readings as they came, in the order in which they are scored.
         verdicts: on rows of these or of earlier readings.
-        incidents: inserted or replaced by id; stored feedback and comments are kept where the
-            incident brings none.
-        incidents_removed: ids that are no longer incidents at a changed budget.
+        incidents: inserted or replaced by id; their ``feedback`` and ``comments`` are not written,
+            so that a new finding never undoes what a person said.
+        incidents_removed: ids that are no longer incidents at a changed budget; what people said
+            of them is kept for the day that they come back.
+        marks: incident id to the user's mark; None takes a mark back.
+        comments: incident id to comments that are added.
         sensors: registered or updated.
-        sensors_removed: forgotten with all their data.
+        sensors_removed: forgotten with all their data, before the rest is written.
         dead_letters: added.
         dead_letters_removed: ids that were replayed or purged.
         checkpoints: replaced by sensor.
@@ -140,6 +145,8 @@ class Commit:
     verdicts: Sequence[Verdicts] = ()
     incidents: Sequence[Incident] = ()
     incidents_removed: Sequence[str] = ()
+    marks: Mapping[str, Feedback | None] = field(default_factory=dict)
+    comments: Mapping[str, Sequence[Comment]] = field(default_factory=dict)
     sensors: Sequence[SensorInfo] = ()
     sensors_removed: Sequence[str] = ()
     dead_letters: Sequence[DeadLetter] = ()
@@ -173,11 +180,17 @@ class Store(Protocol):
             StoreError: it cannot be read.
         """
 
-    def maintain(self, now: int) -> None:
-        """House-keeping that must not block writes for long: compaction and retention.
+    def maintain(self, now: int) -> bool:
+        """Do one short piece of house-keeping (compaction, retention) in the writer's thread.
+
+        Meant to be called again and again while nothing waits to be written, as it blocks writes
+        for some ten milliseconds only.
 
         Args:
             now: wall clock, microseconds.
+
+        Returns:
+            True while there is more to do.
         """
 
     def close(self) -> None:
@@ -237,7 +250,14 @@ class Sensors(Query[Sequence[SensorStatus]]):
 
 @dataclass(frozen=True, slots=True)
 class CountSensors(Query[Mapping[str, int]]):
-    """How many sensors there are, by status name, with ``total`` and ``with_open_incidents``."""
+    """How many sensors there are, by status name, with ``total`` and ``with_open_incidents``.
+
+    The fields narrow as those of :class:`Sensors` do.
+    """
+
+    text: str = ""
+    site: str | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -344,10 +364,15 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class StoredRates(Query[Sequence[Rates]]):
-    """Return rates since an event time, of one sensor or of all."""
+    """Return rates since an event time, of one sensor or of all.
+
+    Attributes:
+        highest: only rows that are at least so rare.
+    """
 
     start: int
     sensor_id: str | None = None
+    highest: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -376,12 +401,44 @@ class Incidents(Query[Sequence[Incident]]):
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentTotals:
+    """How many incidents there are.
+
+    Attributes:
+        total: all.
+        open: those that go on.
+        marked: how many carry each mark.
+    """
+
+    total: int
+    open: int
+    marked: Mapping[Feedback, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CountIncidents(Query[IncidentTotals]):
+    """How many incidents :class:`Incidents` would bring without a limit."""
+
+    sensor_id: str | None = None
+    state: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetters(Query[Sequence[DeadLetter]]):
     """Dead letters, newest first."""
 
     source: str | None = None
     limit: int = 100
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountDeadLetters(Query[int]):
+    """How many dead letters there are, of one source or of all."""
+
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
