@@ -1,0 +1,115 @@
+/* The streaming detector: layout of a sensor's state and the steps of one row.
+ *
+ * A sensor owns up to four blocks of memory, all allocated by Python:
+ *   buffer  its first rows, as they came, until the first model is fitted;
+ *   model   parameters and running state of one fitted model; a second one while an older model
+ *           still has a say;
+ *   core    what belongs to the sensor whatever its model: known levels, memory, alarm stage;
+ *   ring    the latest rows in 16 bits each, for later fits, only while it learns.
+ */
+#ifndef REDSHANK_STREAM_H
+#define REDSHANK_STREAM_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum {
+    RING = 30,        /* rows of the roughness window */
+    SHORT_RING = 10,  /* rows of the short one */
+    FIRST_FIT = 256,  /* rows before the first model */
+    KEPT = 2048,      /* rows kept for later fits */
+    PARTS = 6,        /* V Q S X F M; the first four also over all channels */
+    VIEWS = 10,       /* 6 of the measurements, 4 of all channels */
+    BODY = 96,        /* bins of the body histogram */
+    PEAKS = 64,       /* bins of a peak histogram */
+    SHAPES = 6        /* tail shapes */
+};
+
+typedef struct {
+    int channels, lags, window, features, rank, centres;
+    int model_bytes, core_bytes, buffer_bytes, ring_bytes;
+} Shape;
+
+/* Where the pieces of a model block are. */
+typedef struct {
+    double *mean, *scale; /* scale = 1 / standard deviation */
+    float *weights;       /* [c][features]: lags, slow mean, constant */
+    float *basis;         /* [rank][window] */
+    float *v_scale, *q_scale, *x_scale;
+    float *s_mid, *s_up, *s_low, *f_mid, *f_up, *f_low; /* ups and lows are reciprocals */
+    float *mid, *span;                                  /* [VIEWS]; span is a reciprocal */
+    float *window;                                      /* [lags + 1][c], newest first */
+    float *slow;                                        /* [c], follows window directly */
+    float *ring;                                        /* [RING][c], newest first */
+    float *q_drift, *s_drift, *f_drift;
+    float *level, *covariance, *precision, *x_norm, *x_memory;
+    float *evidence; /* [VIEWS] */
+    float *blame;    /* [c] */
+    uint16_t *centres; /* [centres][window], upper halves of floats */
+    int32_t *rank, *rows;
+} Model;
+
+/* One track of the alarm stage. */
+typedef struct {
+    float peaks[PEAKS];
+    float base, start, mass, power;       /* tail above `start`, made of `mass` peaks */
+    float share[SHAPES], spread[SHAPES];  /* weight of a shape and its b + S */
+    float top, lowest;                    /* of the open incident */
+    int32_t below;                        /* rows below the base level; -1: no incident */
+} Track;
+
+/* The alarm stage and the memory of one sensor. */
+typedef struct {
+    float body[BODY];
+    uint16_t old_body[BODY];
+    uint8_t recent[BODY];
+    Track track[2];
+    float body_mass, recent_mass, mid, fast_span, slow_span, gathered, trusted, memory, old_high;
+    int32_t rows, open_rows, quiet_rows, echo, returning; /* open_rows 0: closed; returning -1: none */
+} Stage;
+
+/* What C knows of a slot; mirrored by a NumPy structured array. */
+typedef struct {
+    int64_t rows;      /* seen so far */
+    int64_t fitted_at; /* rows at the last fit */
+    uint64_t buffer, model, second, core, ring;
+    int64_t fits;      /* so far; -1: primed, never fitted again */
+} Slot;
+
+/* Scratch of one row; all [c] except where noted. */
+typedef struct {
+    float *forecast, *value, *seen; /* normalised; seen is 1 where a value came */
+    float *part[PARTS];             /* a component per channel, then its power for pooling */
+    float *noisy;                   /* sign of roughness: above or below its middle */
+    float *noisy_short;
+    float *spare;                   /* [window] */
+    float *blame;
+    float shape;                    /* distance to the nearest centre (part M before scaling) */
+    float pooled[VIEWS];
+    int observed;
+} Row;
+
+Shape stream_shape(int channels);
+void model_view(const Shape *shape, char *block, Model *model);
+int row_floats(const Shape *shape);
+void row_view(const Shape *shape, float *scratch, Row *row);
+
+void model_observe(const Shape *shape, Model *model, const double *values, Row *row);
+void model_scale(const Shape *shape, Model *model, Row *row, int learn);
+void model_pool(const Shape *shape, Model *model, const float *measured, Row *row);
+float model_judge(const Shape *shape, const Model *model, const float *evidence, int views,
+                  float *parts);
+void model_blame(const Shape *shape, Model *model, const float *measured, const float *parts,
+                 Row *row);
+void model_learn(const Shape *shape, Model *model, const Row *row, double *workspace);
+void model_advance(const Shape *shape, Model *model, const Row *row);
+void model_renew(const Shape *shape, Model *model, double *workspace);
+int views_of(const Shape *shape, const float *measured);
+
+void stage_clear(Stage *stage);
+void stage_seed(Stage *stage, const float *evidence, int rows);
+float stage_row(Stage *stage, float evidence, float *rate);
+
+#endif

@@ -1,0 +1,249 @@
+/* From evidence to a return rate: normal incidents at least this extreme per 8,640 rows.
+ *
+ * The body of the evidence gives a unit, two tracks measure how far and how long evidence stays
+ * above it, the peaks of past incidents on each track give the tail, and the tail gives the rate.
+ */
+#include "stream.h"
+
+#define MONTH 8640.0f
+#define BIN .055f          /* of the body */
+#define BODY_MASS 800.0f
+#define BODY_REFRESH 16
+#define TAIL_REFRESH 64
+#define STEP .065f         /* of a peak bin, in logs */
+#define PEAK_MEMORY 17000.0f
+#define TOP 25.0f          /* peaks that make the tail */
+#define ENDS 8             /* rows below the base level that end an incident on a track */
+#define ECHO 1500          /* rows after a strong peak whose peaks do not count */
+#define STRONG .5f         /* nominal rate that opens the internal incident */
+#define CLOSES 20
+#define REGIME 250         /* rows open: a new regime */
+#define RECENT 125         /* its latest rows make the new body */
+#define RETURNS 60
+#define RELEASE .01f       /* of the memory term */
+#define SAVED 64.0f        /* fixed point of a body that is put aside */
+
+static const float SHAPE[SHAPES] = {.35f, .5f, .75f, 1, 1.5f, 2};
+static const float PRIOR[SHAPES] = {.15f, .25f, .25f, .2f, .1f, .05f};
+
+static float quantile(const Stage *s, float part) {
+    const float wanted = part * s->body_mass;
+    float below = 0;
+    for (int i = 0; i < BODY; i++) {
+        if (below + s->body[i] >= wanted && s->body[i] > 0)
+            return BIN * ((float)i + (wanted - below) / s->body[i]);
+        below += s->body[i];
+    }
+    return BIN * BODY;
+}
+
+static float at_least(float x, float floor) { return x > floor ? x : floor; }
+
+static void refresh_body(Stage *s) {
+    if (s->body_mass <= 0) return;
+    s->mid = quantile(s, .5f);
+    s->fast_span = at_least(quantile(s, .95f) - s->mid, .05f);
+    s->slow_span = at_least(quantile(s, .985f) - s->mid, .05f);
+}
+
+static int body_bin(float evidence) {
+    const int bin = (int)(evidence / BIN);
+    return bin < 0 ? 0 : (bin < BODY ? bin : BODY - 1);
+}
+
+static void add_body(Stage *s, float evidence, float weight) {
+    s->body[body_bin(evidence)] += weight;
+    s->body_mass += weight;
+    if (s->body_mass <= BODY_MASS) return;
+    s->body_mass = 0;
+    for (int i = 0; i < BODY; i++) s->body_mass += s->body[i] *= .5f;
+}
+
+static float peak_level(int bin) { return expf(STEP * ((float)bin + .5f)); }
+
+static int peak_bin(float level) {
+    const int bin = (int)(logf(level) / STEP);
+    return bin < 0 ? 0 : (bin < PEAKS ? bin : PEAKS - 1);
+}
+
+/* Weights of the shapes: marginal likelihood of the excesses under an inverse gamma scale. */
+static void refresh_tail(Track *t) {
+    float above[PEAKS], mass = 0, sum_log = 0, sums[SHAPES] = {0};
+    int first = PEAKS;
+    while (first > 0 && mass < TOP) {
+        above[--first] = t->peaks[first];
+        mass += above[first];
+    }
+    t->start = first > 0 ? expf(STEP * (float)first) : 1.0f;
+    t->mass = mass;
+    t->base = mass;
+    for (int i = 0; i < first; i++) t->base += t->peaks[i];
+    for (int i = first; i < PEAKS; i++) {
+        if (above[i] <= 0) continue;
+        const float log_excess = logf(peak_level(i) - t->start);
+        sum_log += above[i] * log_excess;
+        for (int k = 0; k < SHAPES; k++) sums[k] += above[i] * expf(SHAPE[k] * log_excess);
+    }
+    float best = -1e30f, whole = 0;
+    t->power = 4 + mass;
+    for (int k = 0; k < SHAPES; k++) {
+        const float b = 4 * powf(.6f, SHAPE[k]);
+        t->spread[k] = b + sums[k];
+        t->share[k] = logf(PRIOR[k]) + mass * logf(SHAPE[k]) + (SHAPE[k] - 1) * sum_log +
+                      4 * logf(b) - t->power * logf(t->spread[k]);
+        if (t->share[k] > best) best = t->share[k];
+    }
+    for (int k = 0; k < SHAPES; k++) whole += t->share[k] = expf(t->share[k] - best);
+    for (int k = 0; k < SHAPES; k++) t->share[k] /= whole;
+}
+
+/* Peaks expected above a level, out of those that the stage remembers. */
+static float expected(const Track *t, float level) {
+    if (level <= 1) return t->base + .5f;
+    if (level <= t->start) {
+        float count = t->mass;
+        const int bin = peak_bin(level), start = peak_bin(t->start * 1.0001f);
+        for (int i = bin; i < start; i++) count += t->peaks[i];
+        return count + .5f;
+    }
+    const float log_excess = logf(level - t->start);
+    float tail = 0;
+    for (int k = 0; k < SHAPES; k++)
+        tail += t->share[k] *
+                expf(-t->power * log1pf(expf(SHAPE[k] * log_excess) / t->spread[k]));
+    return (t->mass + .5f) * tail;
+}
+
+/* Nominal to measured rate, the same for all sensors: log-log linear between four points. */
+static float fleet_curve(float nominal) {
+    static const float from[4] = {-5.318520f, -1.294627f, 2.156403f, 3.401197f};
+    static const float to[4] = {-2.302585f, 0, 2.302585f, 3.367296f};
+    const float at = logf(nominal > 1e-12f ? nominal : 1e-12f);
+    const int k = at < from[1] ? 0 : (at < from[2] ? 1 : 2);
+    return expf(to[k] + (at - from[k]) * (to[k + 1] - to[k]) / (from[k + 1] - from[k]));
+}
+
+void stage_clear(Stage *s) {
+    memset(s, 0, sizeof *s);
+    s->fast_span = s->slow_span = .05f;
+    s->returning = -1;
+    for (int k = 0; k < 2; k++) {
+        s->track[k].below = -1;
+        refresh_tail(&s->track[k]);
+    }
+}
+
+/* A first body from evidence that is known already. */
+void stage_seed(Stage *s, const float *evidence, int rows) {
+    const float weight = rows > 400 ? 400.0f / (float)rows : 1.0f;
+    for (int i = 0; i < rows; i++) add_body(s, evidence[i], weight);
+    refresh_body(s);
+}
+
+static void record(Stage *s, Track *t) {
+    float weight = s->echo > 0 ? 0.0f : 1.0f;
+    if (t->lowest < STRONG && s->echo == 0) weight = .5f;
+    if (t->lowest < STRONG) s->echo = ECHO;
+    t->peaks[peak_bin(t->top)] += weight;
+    t->below = -1;
+}
+
+static void follow(Stage *s, Track *t, float level, float rate) {
+    if (level > 1) {
+        if (t->below < 0) t->top = level, t->lowest = rate;
+        if (level > t->top) t->top = level;
+        if (rate < t->lowest) t->lowest = rate;
+        t->below = 0;
+    } else if (t->below >= 0 && ++t->below >= ENDS) {
+        record(s, t);
+    }
+}
+
+static void put_aside(Stage *s) {
+    for (int i = 0; i < BODY; i++) s->old_body[i] = (uint16_t)(s->body[i] * SAVED + .5f);
+    s->old_high = quantile(s, .95f);
+    s->returning = 0;
+}
+
+static void new_regime(Stage *s) {
+    if (s->returning < 0) put_aside(s);
+    s->body_mass = 0;
+    for (int i = 0; i < BODY; i++) s->body_mass += s->body[i] = (float)s->recent[i];
+    s->gathered = 0;
+    refresh_body(s);
+}
+
+static void old_regime(Stage *s) {
+    s->body_mass = 0;
+    for (int i = 0; i < BODY; i++) s->body_mass += s->body[i] = (float)s->old_body[i] / SAVED;
+    s->returning = -1;
+    s->gathered = 0;
+    refresh_body(s);
+}
+
+static void watch_return(Stage *s, float evidence) {
+    if (s->returning < 0) return;
+    if (evidence <= s->old_high) s->returning++;
+    else if (s->returning > 0) s->returning--;
+    if (s->returning >= RETURNS) old_regime(s);
+}
+
+/* The internal incident: nothing is learned while it is open, and it cannot stay open. */
+static void settle(Stage *s, float evidence, float rate) {
+    if (rate <= STRONG) {
+        if (s->open_rows == 0) memset(s->recent, 0, sizeof s->recent);
+        s->quiet_rows = 0;
+        if (s->open_rows == 0) s->open_rows = 1;
+    } else if (s->open_rows && ++s->quiet_rows >= CLOSES) {
+        s->open_rows = 0;
+    }
+    if (!s->open_rows) return;
+    if (++s->open_rows > REGIME - RECENT) s->recent[body_bin(evidence)]++;
+    if (s->open_rows > REGIME) {
+        new_regime(s);
+        s->open_rows = 0;
+    }
+}
+
+static void forget(Stage *s) {
+    const float keep = 1 - TAIL_REFRESH / PEAK_MEMORY;
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < PEAKS; i++) s->track[k].peaks[i] *= keep;
+        refresh_tail(&s->track[k]);
+    }
+    s->trusted *= keep;
+}
+
+static float gather(Stage *s, float evidence) {
+    const float e = (evidence - s->mid) / s->slow_span;
+    if (e <= 1.1f) {
+        s->gathered *= .5f;
+        return 0;
+    }
+    const float more = e - 1.1f;
+    s->gathered = .95f * s->gathered + (more < 4 ? more : 4);
+    return 1 + s->gathered;
+}
+
+/* Takes one row's evidence in; returns the reported score and sets its rate. */
+float stage_row(Stage *s, float evidence, float *rate) {
+    const float eased = s->memory + RELEASE * (evidence - s->memory);
+    s->memory = evidence > eased ? evidence : eased;
+    if (s->rows++ % BODY_REFRESH == 0) refresh_body(s);
+    const float fast = (evidence - s->mid) / s->fast_span, slow = gather(s, evidence);
+    const float month = MONTH / at_least(s->trusted, 1);
+    const float a = expected(&s->track[0], fast), b = expected(&s->track[1], slow);
+    const float nominal = month * (a < b ? a : b);
+    settle(s, evidence, nominal);
+    watch_return(s, evidence);
+    follow(s, &s->track[0], fast, nominal);
+    follow(s, &s->track[1], slow, nominal);
+    if (s->echo > 0) s->echo--;
+    if (s->rows % TAIL_REFRESH == 0) forget(s);
+    if (!s->open_rows) {
+        add_body(s, evidence, nominal < 5 ? .3f : 1.0f);
+        s->trusted += 1;
+    }
+    *rate = fleet_curve(nominal);
+    return .5f * (evidence + s->memory);
+}

@@ -1,0 +1,180 @@
+"""Fitting one model to a history: what is rare, so it is plain NumPy around compiled passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redshank.core.batch import Bytes, Floats, Singles
+from redshank.detect.streaming import kernels
+from redshank.detect.streaming.kernels import PARTS, Layout
+from redshank.detect.streaming.scores import StreamingSettings
+
+Marks = NDArray[np.bool_]
+_LARGEST = 1e100
+_ROUNDS = 8
+_SHAPES_FROM = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A fit on its way: layout, settings, the block it fills, the history and what to trust."""
+
+    shape: Layout
+    settings: StreamingSettings
+    block: Bytes
+    values: Floats
+    trusted: Marks
+
+    def put(self, name: str, what: NDArray[Any] | float) -> None:
+        field = self.shape.field(self.block, name)
+        flat = np.ravel(what)
+        field[: flat.size if flat.size > 1 else None] = flat
+
+
+def fit(
+    shape: Layout,
+    settings: StreamingSettings,
+    block: Bytes,
+    values: Floats,
+    trusted: Marks,
+    measured: Singles,
+) -> Singles:
+    """Fit a model on a history and write it, and its state after the last row, into a block.
+
+    Args:
+        block: a zeroed model block.
+        values: (n, c) in the channels' own units, NaN = missing.
+        trusted: (n,) rows to learn from; the others are only passed through.
+        measured: (c,) 1 where the channel is a measurement.
+
+    Returns:
+        (n,) the evidence of the history under the new model.
+    """
+    job = _Fit(shape, settings, block, np.clip(values, -_LARGEST, _LARGEST), trusted)
+    filled = _normalise(job)
+    table = kernels.features(shape, filled)
+    used = trusted.copy()
+    used[: shape.lags] = False
+    rows = table if used.all() else table[used]
+    gram = (rows.T @ rows).astype(np.float64)
+    leverage = _fit_forecaster(job, gram, table)
+    _fit_subspace(job, gram, len(rows))
+    _fit_cross_channel(job, gram, len(rows))
+    if shape.centres:
+        _fit_shapes(job, rows[:, : shape.window])
+    return _standardise(job, leverage, measured)
+
+
+def _normalise(job: _Fit) -> Singles:
+    """Mean and scale of each channel; (n, c) normalised values, gaps filled with the last one."""
+    seen = np.isfinite(job.values)
+    usable = seen & job.trusted[:, None]
+    usable |= seen & ~usable.any(axis=0)
+    count = np.maximum(usable.sum(axis=0), 1)
+    mean = np.where(usable, job.values, 0).sum(axis=0) / count
+    off = np.where(usable, job.values - mean, 0)
+    deviation = np.sqrt((off * off).sum(axis=0) / count)
+    scale = np.where(deviation < 1e-9 * np.maximum(1, np.abs(mean)), 1.0, 1 / np.maximum(deviation, 1e-300))
+    job.put("mean", mean)
+    job.put("scale", scale)
+    y = np.clip((np.where(seen, job.values, 0) - mean) * scale, -20, 20)
+    last = np.maximum.accumulate(np.where(seen, np.arange(len(y))[:, None], -1), axis=0)
+    filled = np.where(last < 0, 0, np.take_along_axis(y, np.maximum(last, 0), axis=0))
+    return np.ascontiguousarray(filled, dtype=np.float32)
+
+
+def _fit_forecaster(job: _Fit, gram: Floats, table: Singles) -> Singles:
+    """Ridge regression on lags, slow mean and a constant; (n,) leverage of each row."""
+    c = job.shape.channels
+    inner = gram[c:, c:].copy()
+    step = np.arange(len(inner) - 1)
+    inner[step, step] += job.settings.ridge
+    inner[-1, -1] += 1e-3
+    inverse = np.linalg.inv(inner)
+    job.put("weights", (inverse @ gram[c:, :c]).T)
+    past = table[:, c:]
+    return np.einsum("ij,ij->i", past @ inverse.astype(np.float32), past)
+
+
+def _fit_subspace(job: _Fit, gram: Floats, rows: int) -> None:
+    """Leading eigenvectors of the windows' second moments."""
+    d = job.shape.window
+    power, axes = np.linalg.eigh(gram[:d, :d] / max(rows, 1))
+    power, axes = np.maximum(power[::-1], 0), axes[:, ::-1]
+    kept = np.cumsum(power) < job.settings.energy * power.sum()
+    rank = min(int(kept.sum()) + 1, job.shape.rank) if power[0] > 1e-9 else 0
+    job.shape.field(job.block, "basis")[: rank * d] = axes[:, :rank].T.ravel()
+    job.put("rank", rank)
+
+
+def _fit_cross_channel(job: _Fit, gram: Floats, rows: int) -> None:
+    c, count = job.shape.channels, max(rows, 1)
+    level = gram[:c, -1] / count
+    job.put("level", level)
+    job.put("covariance", gram[:c, :c] / count - np.outer(level, level))
+    job.put("rows", rows)
+
+
+def _fit_shapes(job: _Fit, windows: Singles) -> None:
+    """k-means centres of the windows, started evenly over time so that it has one outcome."""
+    windows = windows[:: max(1, len(windows) // _SHAPES_FROM)]
+    start = np.linspace(0, len(windows) - 1, job.shape.centres).astype(np.intp)
+    centres = windows[start].copy()
+    for _ in range(_ROUNDS):
+        distance = (centres * centres).sum(axis=1) - 2 * (windows @ centres.T)
+        nearest = distance.argmin(axis=1)
+        member = np.zeros((len(windows), len(centres)), np.float32)
+        member[np.arange(len(windows)), nearest] = 1
+        size = member.sum(axis=0)
+        moved = (member.T @ windows) / np.maximum(size, 1)[:, None]
+        centres = np.where(size[:, None] > 0, moved, centres)
+    upper = (np.ascontiguousarray(centres, np.float32).view(np.uint32) + 0x8000) >> 16
+    job.shape.field(job.block, "centres")[: upper.size] = upper.ravel()
+
+
+def _standardise(job: _Fit, leverage: Singles, measured: Singles) -> Singles:
+    """Bring every component of the history to its own scale; the evidence follows."""
+    shape, n = job.shape, len(job.values)
+    components = kernels.observe(shape, job.block, job.values)
+    c = shape.channels
+    components[:, :c] /= np.maximum(1 - leverage, 0.1)[:, None]
+    settled = job.trusted & (np.arange(n) >= min(30, n // 4))
+    _put_scales(job, components, settled)
+    for name in ("q_drift", "s_drift", "f_drift"):
+        job.put(name, 1.0)
+    pooled = kernels.pool(shape, job.block, components, measured)
+    typical = pooled[settled & (np.arange(n) >= n // 4)]
+    mid, high = np.quantile(typical if len(typical) else pooled, [0.5, 0.99], axis=0)
+    job.put("mid", mid)
+    job.put("span", 1 / np.maximum(high - mid, 1e-3))
+    return kernels.judge(shape, job.block, pooled, measured)
+
+
+def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
+    c = job.shape.channels
+    rows = components[settled] if settled.any() else components
+    part = [rows[:, k * c : (k + 1) * c].astype(np.float64) for k in range(PARTS + 1)]
+    seen = np.maximum(part[6].sum(axis=0), 1)
+    squares = part[0] ** 2
+    rms = np.sqrt(squares.sum(axis=0) / seen)
+    heavy = ((squares**2).sum(axis=0) / seen / 3) ** 0.25
+    job.put("v_scale", np.maximum(np.maximum(rms, heavy), 0.02))
+    job.put("q_scale", np.maximum(part[1].mean(axis=0), 0.05))
+    job.put("x_scale", np.maximum(np.sqrt((part[3] ** 2).mean(axis=0)), 0.1))
+    for name, k in (("s", 2), ("f", 4)):
+        _put_sides(job, name, part[k])
+
+
+def _put_sides(job: _Fit, name: str, roughness: Floats) -> None:
+    """Middle and one-sided deviations, so that noise and stuck each have their own unit."""
+    mid = roughness.mean(axis=0)
+    off = roughness - mid
+    floor = np.maximum(0.3 * np.sqrt((off**2).mean(axis=0)), 0.02)
+    job.put(f"{name}_mid", mid)
+    for side, marks in (("up", off > 0), ("low", off < 0)):
+        size = np.sqrt((off**2 * marks).sum(axis=0) / np.maximum(marks.sum(axis=0), 1))
+        job.put(f"{name}_{side}", 1 / np.maximum(size, floor))

@@ -1,0 +1,185 @@
+"""The compiled steps of the streaming detector and the layout of its memory."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
+from redshank.detect import native
+from redshank.detect.streaming.scores import Scores
+
+FIRST_FIT = 256
+"""Rows before the first model."""
+KEPT = 2048
+"""Rows kept for later fits."""
+PARTS = 6
+VIEWS = 10
+DISTRUST = np.uint16(0x8000)
+"""Top bit of stored evidence: the row was itself an anomaly."""
+STORED = np.float32(4096)
+"""Fixed point of stored evidence."""
+
+SLOT = np.dtype(
+    [
+        ("rows", np.int64),
+        ("fitted_at", np.int64),
+        ("buffer", np.uint64),
+        ("model", np.uint64),
+        ("second", np.uint64),
+        ("core", np.uint64),
+        ("ring", np.uint64),
+        ("fits", np.int64),
+    ]
+)
+"""``Slot`` of stream.h: counters of a sensor and the addresses of its blocks."""
+
+_FIELDS = (
+    "mean scale weights basis v_scale q_scale x_scale s_mid s_up s_low f_mid f_up f_low mid span "
+    "window slow ring q_drift s_drift f_drift level covariance precision x_norm x_memory evidence "
+    "blame centres rank rows"
+).split()
+_TYPES: dict[str, type[np.generic]] = {
+    "mean": np.float64,
+    "scale": np.float64,
+    "centres": np.uint16,
+    "rank": np.int32,
+    "rows": np.int32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes for one number of channels; bytes where the name says so."""
+
+    channels: int
+    lags: int
+    window: int
+    features: int
+    rank: int
+    centres: int
+    model_bytes: int
+    core_bytes: int
+    buffer_bytes: int
+    ring_bytes: int
+    scratch_bytes: int
+    offsets: tuple[int, ...]
+
+    def field(self, block: Bytes, name: str) -> NDArray[Any]:
+        """A field of a model block as a flat view."""
+        at = _FIELDS.index(name)
+        end = (*self.offsets, self.model_bytes)[at + 1]
+        kind = _TYPES.get(name, np.float32)
+        size = (end - self.offsets[at]) // np.dtype(kind).itemsize
+        return np.frombuffer(block, kind, size, self.offsets[at])
+
+
+@cache
+def layout(channels: int) -> Layout:
+    """The layout for this many channels."""
+    lib = native.library()
+    sizes, offsets = np.zeros(10, np.int32), np.zeros(len(_FIELDS), np.int64)
+    lib.rs_stream_shape(channels, native.pointer(sizes))
+    lib.rs_stream_offsets(channels, native.pointer(offsets))
+    lib.rs_stream_scratch.restype = ctypes.c_int64
+    scratch = int(lib.rs_stream_scratch(channels))
+    return Layout(*(int(size) for size in sizes), scratch, tuple(int(at) for at in offsets))
+
+
+def abi_version() -> int:
+    """Version of the state's layout."""
+    return int(native.library().rs_abi_version())
+
+
+def score(
+    shape: Layout,
+    table: NDArray[np.void],
+    groups: tuple[Ints, Times, Times],
+    order: Times,
+    rows: tuple[Times, Floats],
+    out: Scores,
+    scratch: Bytes,
+) -> tuple[int, Bytes]:
+    """Score rows of many sensors; see ``rs_stream_score``.
+
+    Args:
+        table: slots, dtype :data:`SLOT`.
+        groups: (g,) slot, first and end of its rows within ``order``; the first is moved on.
+        order: (n,) row numbers, those of one slot together and in order of arrival.
+        rows: times (n,) and values (n, c).
+
+    Returns:
+        How many groups stopped for their owner, and (g,) why each did.
+    """
+    event = np.zeros(len(groups[0]), np.uint8)
+    stopped = native.library().rs_stream_score(
+        shape.channels,
+        native.pointer(table),
+        ctypes.c_int64(len(groups[0])),
+        *map(native.pointer, groups),
+        native.pointer(order),
+        *map(native.pointer, rows),
+        *map(native.pointer, (out.score, out.rate, out.contributions, out.forecast, out.cause)),
+        native.pointer(event),
+        native.pointer(scratch),
+    )
+    return int(stopped), event
+
+
+def features(shape: Layout, values: Singles) -> Singles:
+    """(n, window + c + 1) lags, slow mean and constant of normalised values (n, c)."""
+    out = np.empty((len(values), shape.window + shape.channels + 1), np.float32)
+    _call("features", shape, values, len(values), out)
+    return out
+
+
+def levels(shape: Layout, core: Bytes, values: Floats) -> Singles:
+    """Note the levels of a history (n, c) in a core block; (c,) 1 where a measurement."""
+    measured = np.zeros(shape.channels, np.float32)
+    _call("levels", shape, core, values, len(values), measured)
+    return measured
+
+
+def observe(shape: Layout, model: Bytes, values: Floats) -> Singles:
+    """(n, 7 c + 1) unscaled components of a history: V Q S X F M seen, shape distance."""
+    out = np.zeros((len(values), (PARTS + 1) * shape.channels + 1), np.float32)
+    _call("observe", shape, model, values, len(values), out, _scratch(shape))
+    return out
+
+
+def pool(shape: Layout, model: Bytes, components: Singles, measured: Singles) -> Singles:
+    """(n, 10) pooled, smoothed components of a history."""
+    out = np.empty((len(components), VIEWS), np.float32)
+    args = (components, measured, len(components), out, _scratch(shape))
+    _call("pool", shape, model, *args)
+    return out
+
+
+def judge(shape: Layout, model: Bytes, pooled: Singles, measured: Singles) -> Singles:
+    """(n,) evidence of a history."""
+    out = np.empty(len(pooled), np.float32)
+    _call("judge", shape, model, pooled, measured, len(pooled), out)
+    return out
+
+
+def replay(core: Bytes, evidence: Singles) -> None:
+    """Restart the alarm stage of a core block on evidence (n,)."""
+    native.library().rs_stream_replay(
+        native.pointer(core), native.pointer(evidence), ctypes.c_int64(len(evidence))
+    )
+
+
+def _scratch(shape: Layout) -> Bytes:
+    return np.zeros(shape.scratch_bytes, np.uint8)
+
+
+def _call(name: str, shape: Layout, *args: NDArray[Any] | int) -> None:
+    native.library()[f"rs_stream_{name}"](
+        shape.channels,
+        *(ctypes.c_int64(a) if isinstance(a, int) else native.pointer(a) for a in args),
+    )

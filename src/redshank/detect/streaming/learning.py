@@ -1,0 +1,104 @@
+"""When and from what a sensor learns: first fit, later fits, fit on a history."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redshank.core.batch import Bytes, Floats, Singles, Times
+from redshank.detect.streaming import kernels
+from redshank.detect.streaming.fit import fit
+from redshank.detect.streaming.kernels import DISTRUST, FIRST_FIT, KEPT, STORED, Layout
+from redshank.detect.streaming.scores import StreamingSettings
+
+LAST_FIT = 4
+"""Fits of a sensor that starts from nothing."""
+_OPINION_FLOOR = np.float32(0.02)
+_HALF_LARGEST = 65504.0
+
+
+def buffered(shape: Layout, buffer: Bytes, rows: int) -> tuple[Times, Floats]:
+    """Times (n,) and values (n, c) of a buffer block, as copies."""
+    time = np.frombuffer(buffer, np.int64, rows)
+    values = np.frombuffer(buffer, np.float64, rows * shape.channels, 8 * FIRST_FIT)
+    return time.copy(), values.reshape(rows, shape.channels).copy()
+
+
+def fit_prefix(
+    shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, values: Floats
+) -> Singles:
+    """Fit on a whole history; the alarm stage lives through its last three quarters.
+
+    Returns:
+        (n,) evidence of the history.
+    """
+    measured = kernels.levels(shape, core, values)
+    trusted = np.ones(len(values), np.bool_)
+    evidence = fit(shape, settings, model, values, trusted, measured)
+    kernels.replay(core, _later(evidence))
+    return evidence
+
+
+def fit_first(
+    shape: Layout,
+    settings: StreamingSettings,
+    model: Bytes,
+    core: Bytes,
+    ring: Bytes,
+    buffer: Bytes,
+) -> None:
+    """The first model of a sensor, from its buffer; its rows move to the ring in 16 bits."""
+    _, values = buffered(shape, buffer, FIRST_FIT)
+    evidence = fit_prefix(shape, settings, model, core, values)
+    kept = _Kept(shape, ring)
+    kept.mean[:] = shape.field(model, "mean")
+    kept.scale[:] = shape.field(model, "scale")
+    missing = ~np.isfinite(values)
+    normal = np.clip((np.where(missing, 0, values) - kept.mean) * kept.scale, -_HALF_LARGEST, _HALF_LARGEST)
+    kept.values[:FIRST_FIT] = np.where(missing, np.nan, normal)
+    kept.evidence[:FIRST_FIT] = np.minimum(evidence * STORED, 0x7FFF).astype(np.uint16)
+
+
+def refit(
+    shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, ring: Bytes, rows: int
+) -> None:
+    """A later model, from the rows in the ring; the alarm stage starts anew on their evidence."""
+    kept = _Kept(shape, ring)
+    at = np.arange(max(0, rows - KEPT), rows) % KEPT
+    values = kept.values[at].astype(np.float64) / kept.scale + kept.mean
+    past = (kept.evidence[at] & ~DISTRUST).astype(np.float32) / STORED
+    trusted = _trusted((kept.evidence[at] & DISTRUST) == 0, past, settings)
+    measured = kernels.levels(shape, core, values[:0])
+    evidence = fit(shape, settings, model, values, trusted, measured)
+    both = np.sqrt((evidence + _OPINION_FLOOR) * (past + _OPINION_FLOOR)) - _OPINION_FLOOR
+    kernels.replay(core, _later(both))
+
+
+class _Kept:
+    """Views of a ring block: normaliser (c,), values (2048, c) and evidence (2048,)."""
+
+    def __init__(self, shape: Layout, ring: Bytes) -> None:
+        c = shape.channels
+        self.mean = np.frombuffer(ring, np.float64, c)
+        self.scale = np.frombuffer(ring, np.float64, c, 8 * c)
+        self.values = np.frombuffer(ring, np.float16, KEPT * c, 16 * c).reshape(KEPT, c)
+        self.evidence = np.frombuffer(ring, np.uint16, KEPT, 16 * c + 2 * KEPT * c)
+
+
+def _later(evidence: Singles) -> Singles:
+    return np.ascontiguousarray(evidence[len(evidence) // 4 :], dtype=np.float32)
+
+
+def _trusted(
+    calm: NDArray[np.bool_], evidence: Singles, settings: StreamingSettings
+) -> NDArray[np.bool_]:
+    """Rows to learn from: not anomalies, and not within a long run of raised evidence."""
+    edges = np.flatnonzero(np.diff(evidence > 1, prepend=False, append=False)).reshape(-1, 2)
+    quiet = calm.copy()
+    for start, end in edges[edges[:, 1] - edges[:, 0] >= settings.long_run]:
+        quiet[start:end] = False
+    enough = 1 - settings.most_masked
+    for marks in (quiet, calm):
+        if marks.mean() >= enough:
+            return marks
+    return np.ones_like(calm)

@@ -1,0 +1,111 @@
+"""A sensor's state as bytes: a fixed header, then its blocks; no pickle."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from redshank.core.batch import Bytes
+from redshank.detect.streaming import kernels
+from redshank.detect.streaming.kernels import FIRST_FIT, KEPT, Layout
+
+_MAGIC = b"RSE1"
+_HEADER = struct.Struct("<4sHHqqq5I")
+BLOCKS = ("buffer", "model", "second", "core", "ring")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A sensor's counters, and its blocks by name; what it does not have is missing."""
+
+    rows: int
+    fitted_at: int
+    fits: int
+    blocks: dict[str, Bytes]
+
+
+def pack(shape: Layout, state: State) -> bytes:
+    """The state as bytes; rows that a buffer does not hold yet take no space."""
+    parts = [_used(shape, state, name) for name in BLOCKS]
+    head = _HEADER.pack(
+        _MAGIC,
+        kernels.abi_version(),
+        shape.channels,
+        state.rows,
+        state.fitted_at,
+        state.fits,
+        *map(len, parts),
+    )
+    return b"".join([head, *parts])
+
+
+def unpack(shape: Layout, packed: bytes) -> State:
+    """The state that was packed.
+
+    Raises:
+        ValueError: not a snapshot of this detector, of another version or of other channels.
+    """
+    if len(packed) < _HEADER.size or packed[:4] != _MAGIC:
+        raise ValueError("this is not a snapshot of the streaming detector")
+    _, version, channels, rows, fitted_at, fits, *sizes = _HEADER.unpack_from(packed)
+    if version != kernels.abi_version():
+        raise ValueError(f"snapshot of version {version}, this is {kernels.abi_version()}")
+    if channels != shape.channels:
+        raise ValueError(f"snapshot of {channels} channels, this pool has {shape.channels}")
+    if len(packed) != _HEADER.size + sum(sizes):
+        raise ValueError(f"snapshot of {len(packed)} bytes is cut or padded")
+    ends = np.cumsum([_HEADER.size, *sizes])
+    blocks = {
+        name: np.frombuffer(packed, np.uint8, size, int(end - size))
+        for name, size, end in zip(BLOCKS, sizes, ends[1:], strict=True)
+        if size
+    }
+    _check(shape, rows, blocks)
+    return State(rows, fitted_at, fits, _widened(shape, rows, blocks))
+
+
+def _used(shape: Layout, state: State, name: str) -> bytes:
+    block = state.blocks.get(name)
+    if block is None:
+        return b""
+    return b"".join(block[piece].tobytes() for piece in _pieces(shape, state.rows, name))
+
+
+def _pieces(shape: Layout, rows: int, name: str) -> list[slice]:
+    """The parts of a block that hold something."""
+    c = shape.channels
+    if name == "buffer":
+        return [slice(0, 8 * rows), slice(8 * FIRST_FIT, 8 * FIRST_FIT + 8 * c * rows)]
+    if name == "ring":
+        kept, values = min(rows, KEPT), 16 * c
+        evidence = values + 2 * c * KEPT
+        return [slice(0, values + 2 * c * kept), slice(evidence, evidence + 2 * kept)]
+    return [slice(0, shape.model_bytes if name in ("model", "second") else shape.core_bytes)]
+
+
+def _size(pieces: list[slice]) -> int:
+    return sum(piece.stop - piece.start for piece in pieces)
+
+
+def _check(shape: Layout, rows: int, blocks: dict[str, Bytes]) -> None:
+    if ("model" in blocks) != ("core" in blocks) or ("buffer" in blocks and rows > FIRST_FIT):
+        raise ValueError("snapshot is damaged: its blocks do not belong together")
+    for name, block in blocks.items():
+        if len(block) != _size(_pieces(shape, rows, name)):
+            raise ValueError(f"snapshot is damaged: {name} has {len(block)} bytes")
+
+
+def _widened(shape: Layout, rows: int, blocks: dict[str, Bytes]) -> dict[str, Bytes]:
+    """Blocks of full size again."""
+    full = {"buffer": shape.buffer_bytes, "ring": shape.ring_bytes}
+    wide = {}
+    for name, block in blocks.items():
+        wide[name] = np.zeros(full.get(name, len(block)), np.uint8)
+        at = 0
+        for piece in _pieces(shape, rows, name):
+            size = piece.stop - piece.start
+            wide[name][piece] = block[at : at + size]
+            at += size
+    return wide
