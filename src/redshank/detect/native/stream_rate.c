@@ -141,8 +141,8 @@ void stage_seed(Stage *s, const float *evidence, int rows) {
 }
 
 static void record(Stage *s, Track *t) {
-    float weight = s->echo > 0 ? 0.0f : 1.0f;
-    if (t->lowest < STRONG && s->echo == 0) weight = .5f;
+    float weight = 1.0f;
+    if (t->lowest < STRONG) weight = s->echo > 0 ? 0.0f : .5f;
     if (t->lowest < STRONG) s->echo = ECHO;
     t->peaks[peak_bin(t->top)] += weight;
     t->below = -1;
