@@ -29,6 +29,7 @@ class Quantity:
         maximum: no real value can be higher.
         resolution: step that sensors of this kind usually report in.
         label: the name in a sentence.
+        rests_at_zero: whether zero for hours is usual, as for light at night or rain.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Quantity:
     maximum: float
     resolution: float
     label: str
+    rests_at_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ _QUANTITIES = (
     Quantity("humidity", "%", 0.0, 105.0, 0.01, "humidity"),
     Quantity("pressure", "hPa", 0.0, inf, 0.01, "pressure"),
     Quantity("sound_level", "dB(A)", -30.0, 200.0, 0.1, "sound level"),
-    Quantity("illuminance", "lx", 0.0, inf, 1.0, "illuminance"),
-    Quantity("uv_intensity", "µW/cm²", 0.0, inf, 0.1, "UV intensity"),
-    Quantity("uv_index", "", 0.0, 60.0, 0.1, "UV index"),
+    Quantity("illuminance", "lx", 0.0, inf, 1.0, "illuminance", rests_at_zero=True),
+    Quantity("uv_intensity", "µW/cm²", 0.0, inf, 0.1, "UV intensity", rests_at_zero=True),
+    Quantity("uv_index", "", 0.0, 60.0, 0.1, "UV index", rests_at_zero=True),
     Quantity("pm1", "µg/m³", 0.0, inf, 0.1, "PM1"),
     Quantity("pm25", "µg/m³", 0.0, inf, 0.1, "PM2.5"),
     Quantity("pm4", "µg/m³", 0.0, inf, 0.1, "PM4"),
@@ -77,13 +79,13 @@ _QUANTITIES = (
     Quantity("voc", "kΩ", 0.0, inf, 0.01, "VOC resistance"),
     Quantity("soil_moisture", "%", 0.0, 105.0, 0.1, "soil moisture"),
     Quantity("soil_temperature", "°C", _ABSOLUTE_ZERO, inf, 0.1, "soil temperature"),
-    Quantity("wind_speed", "m/s", 0.0, 200.0, 0.1, "wind speed"),
+    Quantity("wind_speed", "m/s", 0.0, 200.0, 0.1, "wind speed", rests_at_zero=True),
     Quantity("wind_direction", "°", 0.0, 360.0, 1.0, "wind direction"),
-    Quantity("precipitation", "mm", 0.0, inf, 0.1, "precipitation"),
+    Quantity("precipitation", "mm", 0.0, inf, 0.1, "precipitation", rests_at_zero=True),
     Quantity("dew_point", "°C", _ABSOLUTE_ZERO, inf, 0.01, "dew point"),
     Quantity("battery", "V", 0.0, inf, 0.01, "battery voltage"),
     Quantity("rssi", "dBm", -250.0, 100.0, 1.0, "signal strength"),
-    Quantity("speed", "km/h", 0.0, inf, 0.1, "speed"),
+    Quantity("speed", "km/h", 0.0, inf, 0.1, "speed", rests_at_zero=True),
     Quantity("vibration", "mm/s", -inf, inf, 0.001, "vibration"),
 )
 QUANTITIES: Mapping[str, Quantity] = {one.name: one for one in _QUANTITIES}

@@ -191,6 +191,31 @@ class Engine:
             judged.append(self._judge(layout, slots[rows], time[rows], columns))
         return [part for part in judged if len(part.time)]
 
+    def run_on_copy(
+        self, slot: int | None, budget: float, time: Times, channels: Sequence[str], values: Floats
+    ) -> Judged:
+        """Judge rows of one sensor on a copy of its state, which stays as it is.
+
+        Every row is judged at once and taken as new, whatever its time.
+
+        Args:
+            slot: the sensor; None starts from nothing.
+            budget: the alarm budget.
+            time: (n,) event time, strictly rising.
+            channels: the ``C`` columns of ``values``.
+            values: (n, C).
+        """
+        copy = self.add(budget)
+        try:
+            if slot is not None:
+                self.restore(copy, self.snapshot(slot))
+            self._alignment.sensors.clear(copy)
+            slots = np.full(len(time), copy, np.int32)
+            (judged,) = self.run(slots, time, channels, values)
+        finally:
+            self.remove(copy)
+        return judged
+
     def _judge(
         self, layout: tuple[str, ...], slots: Ints, time: Times, values: Floats
     ) -> Judged:

@@ -1,0 +1,186 @@
+"""The alarm budget: the one threshold, in false alarms per sensor and 30 days of event time.
+
+Every verdict stores its return rate on the same scale, so that a changed budget can be applied to
+the past: the decision is a function of stored rates and the budget only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from redshank.core.batch import Floats, Singles, Times
+from redshank.core.clock import DAY
+from redshank.core.errors import FieldError
+from redshank.core.ports import Incidents, Rates, Setting, Store, StoredRates, StoredVerdicts, StoreTotals
+from redshank.core.records import Incident, SensorInfo, Verdicts
+from redshank.detect.alarm import Alarm, alarm_column, decide, decide_series
+from redshank.pipeline.incidents import Running, Tracker, incident_id, span_rows
+
+SETTING = "budget"
+"""Key under which the store keeps it."""
+
+REACH_DAYS = 30.0
+"""How far back a changed budget is applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False alarms that are accepted.
+
+    Attributes:
+        per_sensor_month: per sensor and 30 days of event time.
+        own: sensors with a budget of their own, same unit.
+    """
+
+    per_sensor_month: float = 3.0
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("per_sensor_month", self.per_sensor_month), *self.own.items()):
+            if not 0 < value < 100_000:
+                raise FieldError(name, value, "is not an alarm budget: use more than 0, e.g. 3")
+
+    def for_sensor(self, sensor_id: str) -> float:
+        """The budget of one sensor."""
+        return self.own.get(sensor_id, self.per_sensor_month)
+
+    def to_setting(self) -> dict[str, Any]:
+        """JSON-able form, as it is stored."""
+        return {"per_sensor_month": self.per_sensor_month, "own": dict(self.own)}
+
+    @classmethod
+    def from_setting(cls, stored: Mapping[str, Any] | None, default: float) -> Budget:
+        """From its stored form; the default budget where nothing is stored."""
+        if stored is None:
+            return cls(default)
+        return cls(stored["per_sensor_month"], stored.get("own", {}))
+
+
+def load(store: Store, default: float) -> Budget:
+    """The budget in force."""
+    return Budget.from_setting(store.read(Setting(SETTING)), default)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewIncident:
+    """An incident that another budget would have brought."""
+
+    sensor_id: str
+    opened: int
+    last: int
+    rate: float
+    id: str
+
+
+def preview(
+    store: Store, budget: Budget, days: float = REACH_DAYS, sensor_id: str | None = None
+) -> list[PreviewIncident]:
+    """The incidents that this budget would have brought in the days up to the newest reading."""
+    found: list[PreviewIncident] = []
+    for rates in _stored_rates(store, days, sensor_id):
+        alarm = decide_series(rates.rate, budget.for_sensor(rates.sensor_id))
+        for first, last in span_rows(alarm):
+            opened = int(rates.time[first])
+            rarest = float(rates.rate[first : last + 1].min())
+            identity = incident_id(rates.sensor_id, opened)
+            ended = int(rates.time[last])
+            found.append(PreviewIncident(rates.sensor_id, opened, ended, rarest, identity))
+    return sorted(found, key=lambda incident: -incident.opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The incidents of the past under a changed budget.
+
+    Attributes:
+        incidents: new or changed.
+        removed: ids that are no longer incidents.
+        alarms: sensor to what its decision remembers after its newest row.
+        running: sensors whose incident goes on.
+    """
+
+    incidents: Sequence[Incident]
+    removed: Sequence[str]
+    alarms: Mapping[str, bytes]
+    running: Mapping[str, Running]
+
+
+def rebuild(store: Store, budget: Budget, describe: Callable[[str], SensorInfo]) -> Rebuilt:
+    """Apply a budget to the last 30 days; marked and commented incidents stay in any case."""
+    incidents: list[Incident] = []
+    wanted: set[str] = set()
+    alarms: dict[str, bytes] = {}
+    running: dict[str, Running] = {}
+    for rates in _stored_rates(store, REACH_DAYS, None):
+        states = alarm_column()
+        own = budget.for_sensor(rates.sensor_id)
+        slots = np.zeros(len(rates.rate), np.int32)
+        alarm = decide(states, slots, rates.rate, np.full(len(slots), own, np.float32))
+        alarms[rates.sensor_id] = states.get(0)
+        tracker = Tracker(describe)
+        for first, end in _windows(alarm):
+            bounds = int(rates.time[first]), int(rates.time[end])
+            incidents += _retell(store, tracker, rates.sensor_id, own, bounds)
+        running.update(tracker.running)
+        wanted |= {incident_id(rates.sensor_id, int(rates.time[i])) for i, _ in span_rows(alarm)}
+    final = {incident.id: incident for incident in incidents}
+    return Rebuilt(tuple(final.values()), _no_longer(store, wanted), alarms, running)
+
+
+def _stored_rates(store: Store, days: float, sensor_id: str | None) -> Sequence[Rates]:
+    newest = store.read(StoreTotals()).newest
+    if newest is None:
+        return ()
+    return store.read(StoredRates(newest - round(days * DAY), sensor_id))
+
+
+def _windows(alarm: np.ndarray[Any, np.dtype[np.uint8]]) -> Iterator[tuple[int, int]]:
+    """First row of each incident, and the row at which it was over or the last row."""
+    for first in np.flatnonzero(alarm & Alarm.OPENED).tolist():
+        over = np.flatnonzero(alarm[first + 1 :] & Alarm.CLOSED)
+        yield first, first + 1 + int(over[0]) if len(over) else len(alarm) - 1
+
+
+def _retell(
+    store: Store, tracker: Tracker, sensor_id: str, own: float, bounds: tuple[int, int]
+) -> list[Incident]:
+    """Follow the stored rows of one incident again, from its opening row on."""
+    told: list[Incident] = []
+    states = alarm_column()
+    for batch, rows in store.read(StoredVerdicts(sensor_id, *bounds)):
+        budget = np.full(len(rows), own, np.float32)
+        alarm = decide(states, np.zeros(len(rows), np.int32), rows.rate, budget)
+        values = batch.select(rows.channels)
+        judged: Verdicts = replace(rows, values=values, budget=budget)
+        told += tracker.follow(judged, alarm, held(rows.time, values))
+    return told
+
+
+def _no_longer(store: Store, wanted: set[str]) -> list[str]:
+    newest = store.read(StoreTotals()).newest
+    if newest is None:
+        return []
+    start = newest - round(REACH_DAYS * DAY)
+    there = store.read(Incidents(start=start, limit=1_000_000))
+    return [
+        incident.id
+        for incident in there
+        if incident.id not in wanted
+        and incident.opened >= start
+        and incident.feedback is None
+        and not incident.comments
+    ]
+
+
+def held(time: Times, values: Floats) -> Singles:
+    """(n, C) seconds for which each channel of one sensor has held its value."""
+    n = len(time)
+    rows = np.arange(n)[:, None]
+    changed = np.ones(values.shape, np.bool_)
+    changed[1:] = values[1:] != values[:-1]
+    start = np.maximum.accumulate(np.where(changed, rows, 0), axis=0)
+    return ((time[:, None] - time[start]) / 1e6).astype(np.float32)

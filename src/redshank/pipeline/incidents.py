@@ -1,0 +1,216 @@
+"""Anomalous rows of one sensor that belong together become one incident."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from redshank.core.batch import Bytes, Singles
+from redshank.core.clock import MINUTE
+from redshank.core.records import Evidence, Incident, SensorInfo, Severity, Verdicts
+from redshank.detect.alarm import Alarm
+from redshank.pipeline import explain
+
+CALM_SHARE = 0.15
+"""A channel that never brought more of the evidence than this stayed normal."""
+
+Describe = Callable[[str], SensorInfo]
+Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
+
+
+@dataclass(slots=True)
+class Running:
+    """An incident that goes on; kept with the sensor's checkpoint.
+
+    Attributes:
+        opened: event time of its first row, microseconds.
+        budget: alarm budget when it opened.
+        last: event time of its latest unusual row.
+        rows: rows from the first to the latest.
+        rate: return rate of its most unusual row.
+        score: score of that row.
+        peak: event time of that row.
+        cause: component code at that row.
+        held: seconds for which the leading channel had held its value at the latest row.
+        evidence: channels at that row.
+        shares: channel to its largest share of the evidence so far.
+        told: ``last`` when it was written the last time.
+    """
+
+    opened: int
+    budget: float
+    last: int
+    rows: int = 0
+    rate: float = float("inf")
+    score: float = 0.0
+    peak: int = 0
+    cause: int = 0
+    held: float = 0.0
+    evidence: tuple[Evidence, ...] = ()
+    shares: dict[str, float] = field(default_factory=dict)
+    told: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Running:
+        """From the JSON-able form."""
+        evidence = tuple(Evidence(**part) for part in plain["evidence"])
+        rate = plain["rate"] if plain["rate"] is not None else float("inf")
+        return cls(**{**plain, "evidence": evidence, "rate": rate})
+
+
+class Tracker:
+    """Follows the incidents of all sensors.
+
+    Args:
+        describe: what is registered of a sensor, for names and units.
+    """
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self.running: dict[str, Running] = {}
+
+    def follow(self, rows: Verdicts, alarm: Bytes, held: Singles) -> list[Incident]:
+        """Incidents that opened, changed or closed with these rows.
+
+        Args:
+            rows: verdicts in time order for each sensor.
+            alarm: (n,) bits of :class:`Alarm`.
+            held: (n, C) seconds for which each channel has held its value.
+        """
+        changed: dict[str, Incident] = {}
+        concerned = alarm & (Alarm.OPEN | Alarm.CLOSED) != 0
+        for sensor in np.unique(rows.sensor[concerned]):
+            where = np.flatnonzero((rows.sensor == sensor) & concerned)
+            for incident in self._follow_one(rows.sensor_ids[sensor], rows, where, alarm, held):
+                changed[incident.id] = incident
+        return list(changed.values())
+
+    def _follow_one(
+        self, sensor_id: str, rows: Verdicts, where: Rows, alarm: Bytes, held: Singles
+    ) -> list[Incident]:
+        info = self._describe(sensor_id)
+        changed = []
+        turns = np.flatnonzero(alarm[where] & (Alarm.OPENED | Alarm.CLOSED))
+        for part in np.split(where, turns):
+            if not len(part):
+                continue
+            first = int(part[0])
+            if alarm[first] & Alarm.CLOSED and (ended := self.running.pop(sensor_id, None)):
+                changed.append(_incident(ended, info, int(rows.time[first])))
+            if alarm[first] & Alarm.OPENED:
+                opened = int(rows.time[first])
+                self.running[sensor_id] = Running(opened, float(rows.budget[first]), opened)
+            if (running := self.running.get(sensor_id)) and alarm[first] & Alarm.OPEN:
+                if _extend(running, rows, part, alarm, held, info):
+                    running.told = running.last
+                    changed.append(_incident(running, info, None))
+        return changed
+
+
+
+
+def incident_id(sensor_id: str, opened: int) -> str:
+    """The id of a sensor's incident: the same one found twice gets the same."""
+    return hashlib.sha256(f"{sensor_id}\0{opened}".encode()).hexdigest()[:16]
+
+
+def severity(rate: float, budget: float) -> Severity:
+    """How far beyond the alarm budget: high from 30 times on, medium from 5 times on."""
+    if rate <= budget / 30.0:
+        return "high"
+    return "medium" if rate <= budget / 5.0 else "low"
+
+
+def _extend(
+    running: Running,
+    rows: Verdicts,
+    part: Rows,
+    alarm: Bytes,
+    held: Singles,
+    info: SensorInfo,
+) -> bool:
+    """Take rows into the incident; whether it changed enough to be told again."""
+    running.rows += len(part)
+    unusual = part[alarm[part] & Alarm.WARNING != 0]
+    if not len(unusual):
+        return False
+    running.last = int(rows.time[unusual[-1]])
+    _note_shares(running, rows, unusual)
+    peak = int(unusual[np.argmin(rows.rate[unusual])])
+    rarer = float(rows.rate[peak]) < running.rate
+    before = severity(running.rate, running.budget)
+    if rarer:
+        _move_peak(running, rows, peak, info)
+    if running.evidence:
+        column = rows.channels.index(running.evidence[0].channel)
+        running.held = float(held[unusual[-1], column])
+    worse = rarer and severity(running.rate, running.budget) != before
+    pause = max(MINUTE, (running.last - running.opened) // 20)
+    return worse or running.told == 0 or running.last - running.told >= pause
+
+
+def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
+    largest = rows.contributions[unusual].max(axis=0)
+    for name, share in zip(rows.channels, largest.tolist(), strict=True):
+        running.shares[name] = max(share, running.shares.get(name, 0.0))
+
+
+def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
+    running.rate = float(rows.rate[peak])
+    running.score = float(rows.score[peak])
+    running.peak = int(rows.time[peak])
+    running.cause = int(rows.cause[peak])
+    columns = ("values", "expected", "lower", "upper", "contributions")
+    row = {name: getattr(rows, name)[peak].tolist() for name in columns}
+    running.evidence = explain.evidence_of(rows.channels, row, info)
+
+
+def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
+    calm = tuple(name for name, share in running.shares.items() if share < CALM_SHARE)
+    found = explain.Findings(
+        running.cause,
+        running.opened,
+        running.last,
+        running.rows,
+        running.held,
+        running.rate,
+        running.evidence,
+        calm,
+    )
+    return Incident(
+        id=incident_id(info.sensor_id, running.opened),
+        sensor_id=info.sensor_id,
+        opened=running.opened,
+        last=running.last,
+        closed=closed,
+        severity=severity(running.rate, running.budget),
+        kind=explain.kind(found),
+        rate=running.rate,
+        score=running.score,
+        peak=running.peak,
+        rows=running.rows,
+        budget=running.budget,
+        evidence=running.evidence,
+        calm=calm,
+        title=explain.title(found, info),
+        text=explain.text(found, info),
+    )
+
+
+def span_rows(alarm: Bytes) -> Sequence[tuple[int, int]]:
+    """First and last row of each incident in one sensor's alarm bits."""
+    opened = np.flatnonzero(alarm & Alarm.OPENED)
+    spans = []
+    for k, first in enumerate(opened.tolist()):
+        end = int(opened[k + 1]) if k + 1 < len(opened) else len(alarm)
+        belongs = alarm[first:end] & (Alarm.OPEN | Alarm.WARNING) == Alarm.OPEN | Alarm.WARNING
+        spans.append((first, first + int(np.flatnonzero(belongs)[-1])))
+    return spans

@@ -1,0 +1,125 @@
+"""First stage: parcels become batches in which every sensor's rows stand in arrival order.
+
+What is there already is told apart here, so that a repeated request changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from redshank.core.batch import Batch, Floats, Times, concat
+from redshank.core.ports import KnownReadings, Parcel, Receipt, Store
+
+Channels = tuple[str, ...]
+
+
+def gather(parcels: Sequence[Parcel]) -> list[Batch]:
+    """Batches of all parcels' readings in which each sensor appears in one batch only.
+
+    A sensor that reports different channels at different times gets a batch with all of them.
+    Rows stand in the order of their parcels, and by event time within a parcel.
+    """
+    targets = _targets(parcels)
+    joined: list[Batch] = []
+    for parcel in parcels:
+        by_target: dict[Channels, list[Batch]] = {}
+        for part in parcel.batches:
+            for channels, rows in _by_target(part, targets):
+                by_target.setdefault(channels, []).append(rows)
+        joined += [batch.sorted_by_time() for parts in by_target.values() for batch in concat(parts)]
+    return concat(joined)
+
+
+def _targets(parcels: Sequence[Parcel]) -> dict[str, Channels]:
+    """Each sensor's channels over all parcels."""
+    targets: dict[str, Channels] = {}
+    for parcel in parcels:
+        for part in parcel.batches:
+            for sensor_id in part.sensor_ids:
+                known = targets.get(sensor_id)
+                if known is None:
+                    targets[sensor_id] = part.channels
+                elif known != part.channels:
+                    targets[sensor_id] = tuple(sorted({*known, *part.channels}))
+    return targets
+
+
+def _by_target(part: Batch, targets: dict[str, Channels]) -> list[tuple[Channels, Batch]]:
+    """The rows of a batch by the channels that their sensors have over all parcels."""
+    wanted = [targets[sensor_id] for sensor_id in part.sensor_ids]
+    distinct = dict.fromkeys(wanted)
+    if list(distinct) == [part.channels]:
+        return [(part.channels, part)]
+    number = {channels: i for i, channels in enumerate(distinct)}
+    of_sensor = np.array([number[channels] for channels in wanted])
+    of_row = of_sensor[part.sensor]
+    return [
+        (channels, _widened(part.take(of_row == i), channels)) for channels, i in number.items()
+    ]
+
+
+def _widened(batch: Batch, channels: Channels) -> Batch:
+    return replace(batch, channels=channels, values=batch.select(channels))
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What of a batch is new, and how much was not.
+
+    Attributes:
+        batch: rows that bring at least one new value; known values are NaN in them.
+        receipt: counts.
+    """
+
+    batch: Batch
+    receipt: Receipt
+
+
+def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
+    """Tell new readings from repeated ones.
+
+    Args:
+        batch: rows in arrival order.
+        newest: (sensors of the batch,) event time of each one's newest stored reading.
+        store: asked only about rows that are not newer than that.
+    """
+    doubtful = _doubtful_sensors(batch, newest)
+    if not doubtful.any():
+        return Fresh(batch, Receipt(stored=len(batch)))
+    rows = np.flatnonzero(doubtful[batch.sensor])
+    (known,) = store.read(KnownReadings([batch.take(rows)]))
+    values = batch.values.copy()
+    keep = np.ones(len(batch), np.bool_)
+    duplicates = conflicts = 0
+    seen: dict[tuple[int, int], Floats] = {}
+    for row, stored in zip(rows.tolist(), known, strict=True):
+        key = (int(batch.sensor[row]), int(batch.time[row]))
+        empty_and_first = key not in seen and batch.time[row] > newest[key[0]]
+        there = seen.setdefault(key, stored.copy())
+        came = values[row]
+        new = np.isnan(there) & ~np.isnan(came)
+        conflict = bool(np.any(~np.isnan(there) & ~np.isnan(came) & (there != came)))
+        keep[row] = new.any() or (empty_and_first and np.isnan(came).all())
+        conflicts += conflict
+        duplicates += not keep[row] and not conflict
+        there[new] = came[new]
+        came[~new] = np.nan
+    kept = replace(batch, values=values)
+    kept = kept if keep.all() else kept.take(keep)
+    return Fresh(kept, Receipt(int(keep.sum()), duplicates, conflicts))
+
+
+def _doubtful_sensors(batch: Batch, newest: Times) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(sensors,) True where a row is not newer than all before it."""
+    order = np.argsort(batch.sensor, kind="stable")
+    sensor, time = batch.sensor[order], batch.time[order]
+    before = np.empty_like(time)
+    before[1:] = time[:-1]
+    starts = np.r_[True, sensor[1:] != sensor[:-1]]
+    before[starts] = newest[sensor[starts]]
+    doubtful = np.zeros(len(batch.sensor_ids), np.bool_)
+    doubtful[sensor[time <= before]] = True
+    return doubtful

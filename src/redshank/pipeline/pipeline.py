@@ -1,0 +1,312 @@
+"""The pipeline: batches in, verdicts and incidents out; state of every sensor in between.
+
+check, score, calibrate and decide happen in the engine and in :mod:`redshank.pipeline.check`;
+this file knows which sensor is which, and what must be kept to resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from redshank import __version__
+from redshank.core.batch import Batch, Bytes, Ints, Times
+from redshank.core.channels import quantity
+from redshank.core.ports import Recovery
+from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
+from redshank.detect.alarm import Alarm
+from redshank.detect.channelstate import NEVER
+from redshank.detect.engine import Engine, EngineSettings, Judged
+from redshank.detect.state import pack, unpack
+from redshank.pipeline import check
+from redshank.pipeline.budget import Budget, Rebuilt
+from redshank.pipeline.incidents import Running, Tracker
+
+MODEL = "redshank-streaming"
+_PER_ROW = ("time", "score", "rate", "per_month", "budget", "status", "cause")
+_PER_VALUE = ("values", "flags", "expected", "lower", "upper", "contributions")
+Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
+
+CHECKPOINT_ROWS = 256
+"""Rows of a sensor after which its state is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run brought.
+
+    Attributes:
+        verdicts: on rows that were complete.
+        incidents: that opened, changed or closed.
+        channels: sensors that are new or have new channels, with all of their channels.
+    """
+
+    verdicts: Sequence[Verdicts]
+    incidents: Sequence[Incident]
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Pipeline:
+    """Detection for all sensors that reported since the start.
+
+    Not thread-safe: the runner owns it.
+
+    Args:
+        budget: the alarm budget.
+        describe: what is registered of a sensor.
+        min_effect: channel to the least deviation in its unit that may alarm.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        describe: Callable[[str], SensorInfo],
+        min_effect: Mapping[str, float] | None = None,
+    ) -> None:
+        self.budget = budget
+        self.settings = EngineSettings(
+            rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {})
+        )
+        self._engine = Engine(self.settings)
+        self._tracker = Tracker(describe)
+        self._slot: dict[str, int] = {}
+        self._id: list[str] = []
+        self._newest = np.full(64, NEVER, np.int64)
+        self._since = np.zeros(64, np.int64)
+        self._known_channels: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    def state_bytes(self) -> int:
+        """Memory of the detection state."""
+        return self._engine.state_bytes()
+
+    # --- which sensors ---
+
+    def unknown(self, batches: Sequence[Batch]) -> list[str]:
+        """Sensors of these batches that are not in memory."""
+        ids = dict.fromkeys(i for batch in batches for i in batch.sensor_ids)
+        return [sensor_id for sensor_id in ids if sensor_id not in self._slot]
+
+    def adopt(self, sensor_id: str, recovery: Recovery | None) -> None:
+        """Take a sensor into memory: as new, or where its last commit left it.
+
+        Raises:
+            ValueError: the checkpoint was written by another version of the kernels.
+        """
+        slot = self._enter(sensor_id)
+        if recovery is None:
+            return
+        if recovery.state is not None:
+            header, (state,) = unpack(recovery.state)
+            self._engine.restore(slot, state)
+            if header["running"] is not None:
+                self._tracker.running[sensor_id] = Running.from_dict(header["running"])
+        self.replay(recovery.readings)
+        self._known_channels[slot] = len(self._engine.channels(slot))
+        if recovery.newest is not None:
+            self._newest[slot] = recovery.newest
+
+    def replay(self, batches: Sequence[Batch]) -> None:
+        """Move the state over rows whose verdicts are stored already."""
+        for batch in batches:
+            self._run(batch, 0)
+
+    def forget(self, sensor_ids: Sequence[str]) -> None:
+        """Drop sensors from memory; they come back from the store when they report again."""
+        for sensor_id in sensor_ids:
+            slot = self._slot.pop(sensor_id, None)
+            if slot is not None:
+                self._engine.remove(slot)
+                self._known_channels.pop(slot, None)
+                self._tracker.running.pop(sensor_id, None)
+
+    def newest(self, batch: Batch) -> Times:
+        """(sensors of the batch,) event time of each one's newest reading."""
+        return self._newest[self._slots(batch)]
+
+    def _enter(self, sensor_id: str) -> int:
+        slot = self._engine.add(self.budget.for_sensor(sensor_id))
+        while slot >= len(self._newest):
+            self._newest = np.concatenate([self._newest, np.zeros_like(self._newest)])
+            self._since = np.concatenate([self._since, np.zeros_like(self._since)])
+        self._newest[slot] = NEVER
+        self._since[slot] = 0
+        self._slot[sensor_id] = slot
+        if slot == len(self._id):
+            self._id.append(sensor_id)
+        self._id[slot] = sensor_id
+        return slot
+
+    def _slots(self, batch: Batch) -> Ints:
+        return np.array([self._slot[sensor_id] for sensor_id in batch.sensor_ids], np.int32)
+
+    # --- rows ---
+
+    def run(self, batches: Sequence[Batch], now: int) -> Outcome:
+        """Score new rows in arrival order; all of their sensors are in memory.
+
+        Args:
+            batches: each sensor in one batch only.
+            now: wall clock, microseconds, for flagging clocks that are ahead.
+        """
+        verdicts: list[Verdicts] = []
+        incidents: dict[str, Incident] = {}
+        channels: dict[str, tuple[str, ...]] = {}
+        for batch in batches:
+            for rows, changed in self._run(batch, now):
+                verdicts.append(rows)
+                incidents.update((incident.id, incident) for incident in changed)
+            channels.update(self._new_channels(batch))
+        return Outcome(verdicts, tuple(incidents.values()), channels)
+
+    def _run(self, batch: Batch, now: int) -> list[tuple[Verdicts, list[Incident]]]:
+        slots = self._slots(batch)[batch.sensor]
+        np.maximum.at(self._newest, slots, batch.time)
+        np.add.at(self._since, slots, 1)
+        out = []
+        for judged in self._engine.run(slots, batch.time, batch.channels, batch.values):
+            rows = self._verdicts(judged, now)
+            out.append((rows, self._tracker.follow(rows, judged.alarm, judged.held)))
+        return out
+
+    def _verdicts(self, judged: Judged, now: int, only: str | None = None) -> Verdicts:
+        """Verdicts on judged rows; all of one sensor if ``only`` names it."""
+        slots, sensor = np.unique(judged.slots, return_inverse=True)
+        ids = (self._id[slot] for slot in slots.tolist())
+        return Verdicts(
+            sensor_ids=tuple(ids) if only is None else (only,),
+            sensor=sensor.astype(np.int32),
+            time=judged.time,
+            channels=judged.channels,
+            values=judged.values,
+            score=judged.score,
+            rate=judged.rate,
+            per_month=judged.per_month,
+            budget=judged.budget,
+            status=status(judged),
+            cause=judged.cause,
+            flags=check.flags(judged, now),
+            expected=judged.expected,
+            lower=judged.lower,
+            upper=judged.upper,
+            contributions=judged.contributions,
+            model=MODEL,
+            version=__version__,
+        )
+
+    def _new_channels(self, batch: Batch) -> dict[str, tuple[str, ...]]:
+        new = {}
+        for sensor_id in batch.sensor_ids:
+            slot = self._slot[sensor_id]
+            channels = self._engine.channels(slot)
+            if self._known_channels.get(slot) != len(channels):
+                self._known_channels[slot] = len(channels)
+                new[sensor_id] = channels
+        return new
+
+    def predict(self, batches: Sequence[Batch], now: int) -> list[Verdicts]:
+        """Verdicts on rows as if they came now; changes and learns nothing.
+
+        Each sensor's rows are judged in their order on a copy of its state, also where their time
+        is not newer than its newest reading. Sensors that are not in memory start from nothing.
+        """
+        out = []
+        for batch in batches:
+            parts = []
+            for number, sensor_id in enumerate(batch.sensor_ids):
+                rows = np.flatnonzero(batch.sensor == number)
+                parts.append((rows, self._peek(sensor_id, batch.take(rows), now)))
+            out.append(_in_order(batch, parts))
+        return out
+
+    def _peek(self, sensor_id: str, batch: Batch, now: int) -> Verdicts:
+        time = np.maximum.accumulate(batch.time) + np.arange(len(batch))
+        judged = self._engine.run_on_copy(
+            self._slot.get(sensor_id),
+            self.budget.for_sensor(sensor_id),
+            time,
+            batch.channels,
+            batch.values,
+        )
+        return self._verdicts(replace(judged, time=batch.time), now, sensor_id)
+
+    # --- what is kept ---
+
+    def due(self) -> list[Checkpoint]:
+        """State of the sensors that brought many rows since it was written the last time."""
+        return self.checkpoints(np.flatnonzero(self._since >= CHECKPOINT_ROWS).tolist())
+
+    def checkpoints(self, slots: Sequence[int]) -> list[Checkpoint]:
+        """State of these sensors after all of their rows so far."""
+        made = []
+        for slot in slots:
+            sensor_id = self._id[slot]
+            if self._slot.get(sensor_id) != slot:
+                continue
+            running = self._tracker.running.get(sensor_id)
+            header: dict[str, Any] = {"running": asdict(running) if running else None}
+            made.append(Checkpoint(sensor_id, pack(header, [self._engine.snapshot(slot)])))
+            self._since[slot] = 0
+        return made
+
+    def rebudget(self, budget: Budget, rebuilt: Rebuilt) -> list[Checkpoint]:
+        """Go on under another budget; the changed state of all sensors in memory."""
+        self.budget = budget
+        for sensor_id, slot in self._slot.items():
+            self._engine.budget[slot] = budget.for_sensor(sensor_id)
+            if sensor_id in rebuilt.alarms:
+                self._engine.restore_alarm(slot, rebuilt.alarms[sensor_id])
+                self._tracker.running.pop(sensor_id, None)
+                if sensor_id in rebuilt.running:
+                    self._tracker.running[sensor_id] = rebuilt.running[sensor_id]
+        return self.checkpoints(list(self._slot.values()))
+
+
+def rests_at_zero(name: str) -> bool:
+    """Whether a channel may stay at zero for any time: unknown ones, light, rain and the like."""
+    known = quantity(name)
+    return known is None or known.rests_at_zero
+
+
+def status(judged: Judged) -> Bytes:
+    """(m,) :class:`Status` of each row."""
+    out = np.full(len(judged.time), Status.NORMAL, np.uint8)
+    out[np.isinf(judged.rate)] = Status.LEARNING
+    out[judged.alarm & Alarm.WARNING != 0] = Status.WARNING
+    out[judged.alarm & Alarm.ANOMALOUS != 0] = Status.ANOMALY
+    return out
+
+
+def _in_order(batch: Batch, parts: Sequence[tuple[Rows, Verdicts]]) -> Verdicts:
+    """One table of verdicts in the batch's row order, over all channels of its sensors."""
+    channels = tuple(dict.fromkeys(name for _, part in parts for name in part.channels))
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    columns: dict[str, Any] = {}
+    for name in _PER_ROW:
+        columns[name] = np.concatenate([getattr(part, name) for _, part in parts])[order]
+    for name in _PER_VALUE:
+        wide = [_spread(getattr(part, name), part.channels, channels) for _, part in parts]
+        columns[name] = np.concatenate(wide)[order]
+    first = parts[0][1]
+    return replace(
+        first,
+        sensor_ids=batch.sensor_ids,
+        sensor=batch.sensor,
+        channels=channels,
+        **columns,
+    )
+
+
+def _spread(values: Any, channels: tuple[str, ...], wanted: tuple[str, ...]) -> Any:
+    """Columns arranged for other channels; NaN (0 for flags) in those that are lacking."""
+    if channels == wanted:
+        return values
+    empty = np.nan if values.dtype.kind == "f" else 0
+    out = np.full((len(values), len(wanted)), empty, values.dtype)
+    out[:, [wanted.index(name) for name in channels]] = values
+    return out
