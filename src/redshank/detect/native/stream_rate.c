@@ -97,9 +97,10 @@ static void refresh_tail(Track *t) {
     for (int k = 0; k < SHAPES; k++) t->share[k] /= whole;
 }
 
-/* Peaks expected above a level, out of those that the stage remembers. */
-static float expected(const Track *t, float level) {
-    if (level <= 1) return t->base + .5f;
+/* Peaks expected above a level, out of those that the stage remembers; below the base level, where
+ * nothing counts as an incident, every row. */
+static float expected(const Track *t, float level, float rows) {
+    if (level <= 1) return rows;
     if (level <= t->start) {
         float count = t->mass;
         const int bin = peak_bin(level), start = peak_bin(t->start * 1.0001f);
@@ -231,9 +232,10 @@ float stage_row(Stage *s, float evidence, float *rate) {
     s->memory = evidence > eased ? evidence : eased;
     if (s->rows++ % BODY_REFRESH == 0) refresh_body(s);
     const float fast = (evidence - s->mid) / s->fast_span, slow = gather(s, evidence);
-    const float month = MONTH / at_least(s->trusted, 1);
-    const float a = expected(&s->track[0], fast), b = expected(&s->track[1], slow);
-    const float nominal = month * (a < b ? a : b);
+    const float trusted = at_least(s->trusted, 1);
+    const float a = expected(&s->track[0], fast, trusted);
+    const float b = expected(&s->track[1], slow, trusted);
+    const float nominal = MONTH / trusted * (a < b ? a : b);
     settle(s, evidence, nominal);
     watch_return(s, evidence);
     follow(s, &s->track[0], fast, nominal);
