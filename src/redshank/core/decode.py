@@ -1,0 +1,305 @@
+"""JSON bodies into batches: good rows as columns, bad ones with field, value and reason.
+
+Rows of one shape (the same keys in the same order, numbers where numbers belong) become columns
+together; that is nearly all of real traffic. A row that does not fit goes through
+:func:`redshank.core.rows.read_row`, which knows every rule. Both give the same result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from redshank.core.batch import Batch, Reading, batches, concat
+from redshank.core.errors import FieldError, FileFormatError
+from redshank.core.rows import RESERVED, VALUES, RowContext, read_columns, read_row, shown
+
+MAX_LINE = 10_000_000
+"""Longest line of an NDJSON body, bytes."""
+MAX_RAW = 65_536
+"""So much of a bad row is kept."""
+_FEW = 8
+"""Below this many rows, columns cost more than they save."""
+
+_Part = tuple[Batch, NDArray[np.intp]]
+"""Readings and the row each came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that could not become a reading.
+
+    Attributes:
+        index: its number in the array, or its line's, from 0.
+        field: the field that cannot be used, "row" for the row as a whole.
+        value: the offending value, shortened.
+        reason: what is wrong with it, as in "is not a number".
+        raw: the row as it came, cut to 64 KiB.
+    """
+
+    index: int
+    field: str
+    value: object
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a body held.
+
+    Attributes:
+        batches: the good rows, one batch for each set of channels, rows in given order.
+        errors: the bad rows, by index.
+        count: how many rows there were, good and bad.
+    """
+
+    batches: list[Batch]
+    errors: list[RowError]
+    count: int
+
+
+def decode_json(body: bytes, *, arrival: int, sensor_id: str | None = None) -> Decoded:
+    """Readings from a JSON object or an array of objects.
+
+    Args:
+        body: UTF-8 JSON. The literals NaN and Infinity are understood.
+        arrival: when it came, microseconds; the time of rows without their own.
+        sensor_id: the sensor of rows that name none; None if every row must.
+
+    Raises:
+        FileFormatError: the body is not JSON, or neither an object nor an array.
+    """
+    parsed = _parse_body(body)
+    if not isinstance(parsed, (dict, list)):
+        raise FileFormatError("the body is neither a JSON object nor an array of objects")
+    rows = parsed if isinstance(parsed, list) else [parsed]
+    return decode_rows(rows, arrival=arrival, sensor_id=sensor_id)
+
+
+def decode_ndjson(body: bytes, *, arrival: int, sensor_id: str | None = None) -> Decoded:
+    """Readings from lines that hold one JSON object each; blank lines are skipped.
+
+    Args:
+        body: UTF-8 text. Lines over 10 MB are refused, the others kept.
+        arrival: when it came, microseconds; the time of rows without their own.
+        sensor_id: the sensor of rows that name none; None if every row must.
+
+    Raises:
+        FileFormatError: there is no line, or not one line is JSON.
+    """
+    split = cache(lambda: body.split(b"\n"))
+    whole = _parse_lines_together(body)
+    if whole is not None:
+        return decode_rows(whole, arrival=arrival, sensor_id=sensor_id, raw=lambda i: split()[i])
+    numbers, rows, broken = _parse_lines(split())
+    if not rows:
+        raise FileFormatError(_no_line(broken))
+    decoded = decode_rows(
+        rows, arrival=arrival, sensor_id=sensor_id, numbers=numbers, raw=lambda i: split()[i]
+    )
+    errors = sorted([*broken, *decoded.errors], key=lambda error: error.index)
+    return Decoded(decoded.batches, errors, decoded.count + len(broken))
+
+
+def decode_rows(
+    rows: Sequence[Any],
+    *,
+    arrival: int,
+    sensor_id: str | None = None,
+    numbers: Sequence[int] | None = None,
+    raw: Callable[[int], bytes] | None = None,
+) -> Decoded:
+    """Readings from decoded JSON values.
+
+    Args:
+        rows: one value per row; what is not an object is an error of its row.
+        arrival: when they came, microseconds; the time of rows without their own.
+        sensor_id: the sensor of rows that name none; None if every row must.
+        numbers: the rows' numbers for error messages, 0, 1, 2… if None.
+        raw: the bytes of the row of a number; the row as JSON if None.
+    """
+    context = RowContext(arrival, sensor_id)
+    parts: list[_Part] = []
+    careful: list[int] = []
+    for keys, (index, same) in _by_shape(rows).items():
+        place = np.array(index)
+        columns = read_columns(keys, same, place, context) if len(same) >= _FEW else None
+        if columns is None:
+            careful.extend(index)
+            continue
+        batch, good = columns
+        parts.append((batch, place) if good.all() else (batch.take(good), place[good]))
+        careful.extend(place[~good].tolist())
+    readings, errors = _read_carefully(rows, sorted(careful), context)
+    parts.extend(readings)
+    named = [_row_error(rows, i, error, numbers, raw) for i, error in errors]
+    return Decoded(_in_row_order(parts), named, len(rows))
+
+
+# --- bytes to rows -----------------------------------------------------------------------------
+
+
+def _parse_body(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not body.strip():
+            raise FileFormatError("the body is empty: expected JSON") from None
+        place = f"{error.msg} at line {error.lineno} column {error.colno}"
+    try:
+        return _parse_tolerantly(body)
+    except RecursionError:
+        raise FileFormatError("the body is not usable JSON: it is nested too deeply") from None
+    except ValueError:
+        raise FileFormatError(f"the body is not JSON: {place}") from None
+
+
+def _parse_tolerantly(body: bytes) -> Any:
+    """JSON as Python writes it: with NaN, Infinity and a byte order mark."""
+    return json.loads(body.decode("utf-8-sig"))
+
+
+def _parse_lines_together(body: bytes) -> list[Any] | None:
+    """All lines with one call of the parser, None if any of them needs a closer look."""
+    text = body.rstrip()
+    if len(body) > MAX_LINE and _longest_line(body) > MAX_LINE:
+        return None
+    try:
+        rows = orjson.loads(b"".join((b"[", text.replace(b"\n", b","), b"]")))
+    except orjson.JSONDecodeError:
+        return None
+    return rows if text and len(rows) == text.count(b"\n") + 1 else None
+
+
+def _longest_line(body: bytes) -> int:
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1, append=len(body)).max()) - 1
+
+
+def _parse_lines(lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[RowError]]:
+    """Line numbers and values of the lines that are JSON, and errors for the others."""
+    numbers, rows, errors = [], [], []
+    for i, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_parse_line(line))
+            numbers.append(i)
+        except (ValueError, RecursionError) as error:
+            shown_line = shown(line[:80].decode("utf-8", "replace"))
+            errors.append(RowError(i, "row", shown_line, _why_broken(error), line[:MAX_RAW]))
+    return numbers, rows, errors
+
+
+def _parse_line(line: bytes) -> Any:
+    if len(line) > MAX_LINE:
+        raise ValueError(f"is longer than {MAX_LINE // 1_000_000} MB")
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _parse_tolerantly(line)
+
+
+def _why_broken(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {error.msg} at column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not UTF-8 text: byte {error.start}"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return str(error) if str(error).startswith("is ") else "is not JSON"
+
+
+def _no_line(errors: Sequence[RowError]) -> str:
+    if not errors:
+        return "the body is empty: expected one JSON object per line"
+    first = errors[0]
+    return f"the body is not NDJSON: line {first.index + 1} {first.reason}"
+
+
+# --- rows to batches ---------------------------------------------------------------------------
+
+
+def _by_shape(rows: Sequence[Any]) -> dict[tuple[str, ...], tuple[list[int], list[Any]]]:
+    """Row numbers and rows by their keys, ``values`` unfolded; odd rows under no keys at all."""
+    shapes: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
+    for i, row in enumerate(rows):
+        flat = row if type(row) is dict else {}
+        if VALUES in flat:
+            flat = _unfold(flat)
+        index, same = shapes.setdefault(tuple(flat), ([], []))
+        index.append(i)
+        same.append(flat)
+    return shapes
+
+
+def _unfold(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its ``values`` beside the other keys; empty if that needs a closer look."""
+    inner = row[VALUES]
+    if type(inner) is not dict:
+        return {}
+    flat = {key: value for key, value in row.items() if key != VALUES} | inner
+    clash = len(flat) < len(row) - 1 + len(inner) or not RESERVED.isdisjoint(inner)
+    return {} if clash else flat
+
+
+def _read_carefully(
+    rows: Sequence[Any], index: Sequence[int], context: RowContext
+) -> tuple[list[_Part], list[tuple[int, FieldError]]]:
+    good: dict[tuple[str, ...], tuple[list[Reading], list[int]]] = {}
+    errors = []
+    for i in index:
+        try:
+            reading = read_row(rows[i], i, context)
+        except FieldError as error:
+            errors.append((i, error))
+            continue
+        readings, places = good.setdefault(tuple(sorted(reading.values)), ([], []))
+        readings.append(reading)
+        places.append(i)
+    return [(batches(some)[0], np.array(places)) for some, places in good.values()], errors
+
+
+def _in_row_order(parts: Sequence[_Part]) -> list[Batch]:
+    """One batch per set of channels, its readings in the order of the rows they came from."""
+    together: dict[tuple[str, ...], list[_Part]] = {}
+    for part in parts:
+        if len(part[0]):
+            together.setdefault(part[0].channels, []).append(part)
+    ordered = []
+    for same in together.values():
+        [batch] = concat([batch for batch, _ in same])
+        order = np.argsort(np.concatenate([place for _, place in same]), kind="stable")
+        ordered.append(batch if len(same) == 1 else batch.take(order))
+    return ordered
+
+
+def _row_error(
+    rows: Sequence[Any],
+    i: int,
+    error: FieldError,
+    numbers: Sequence[int] | None,
+    raw: Callable[[int], bytes] | None,
+) -> RowError:
+    index = i if numbers is None else numbers[i]
+    original = _as_json(rows[i]) if raw is None else raw(index)
+    return RowError(index, error.field, error.value, error.reason, original[:MAX_RAW])
+
+
+def _as_json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        pass
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        return b""
