@@ -76,12 +76,14 @@ class Receipt:
         duplicates: readings that were there already, with the same values.
         conflicts: readings that were there already with other values; the first stays.
         anomalies: rows that are anomalous.
+        flagged: values of its sensors that carry a quality flag other than "missing".
     """
 
     stored: int = 0
     duplicates: int = 0
     conflicts: int = 0
     anomalies: int = 0
+    flagged: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +93,7 @@ class Message:
     Attributes:
         parcel: the load.
         source: name of the source, for cursors and counters.
-        done: resolved with a :class:`Receipt` after the commit, or with the error that prevented it.
+        done: resolved with a :class:`Receipt` after the commit, or with what prevented it.
     """
 
     parcel: Parcel
@@ -264,9 +266,9 @@ class CountSensors(Query[Mapping[str, int]]):
 class Series:
     """Readings and verdicts of one sensor over a span, at most about ``points`` steps.
 
-    ``m`` steps. With ``bucket`` None every step is one row and ``low`` = ``high`` = ``mean``; else a
-    step covers ``bucket`` microseconds and low/high are the extreme values in it, so that no peak
-    is hidden. Steps without any reading are left out.
+    ``m`` steps. With ``bucket`` None every step is one row and ``low`` = ``high`` = ``mean``; else
+    a step covers ``bucket`` microseconds and low/high are the extreme values in it, so that no
+    peak is hidden. Steps without any reading are left out.
 
     Attributes:
         time: (m,) start of each step, microseconds.

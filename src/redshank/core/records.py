@@ -271,7 +271,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The pipeline's state of one sensor after all of its rows written so far, this commit's too."""
+    """The pipeline's state of one sensor after all of its rows, this commit's included."""
 
     sensor_id: str
     state: bytes

@@ -23,18 +23,20 @@ class Telemetry:
     def __init__(self, log: Any = None) -> None:
         self.log = log or make_logger()
         self.registry = CollectorRegistry()
-        count, own = Counter, {"namespace": "redshank", "registry": self.registry}
-        self.readings_total = count("readings", "New readings stored.", ["source"], **own)
-        self.duplicates_total = count("duplicates", "Readings that were there already.", **own)
-        self.conflicts_total = count(
+        own: dict[str, Any] = {"namespace": "redshank", "registry": self.registry}
+        self.readings_total = Counter("readings", "New readings stored.", ["source"], **own)
+        self.duplicates_total = Counter("duplicates", "Readings that were there already.", **own)
+        self.conflicts_total = Counter(
             "conflicts", "Readings with another value for a known time; the first stays.", **own
         )
-        self.dead_letters_total = count(
+        self.dead_letters_total = Counter(
             "dead_letters", "What could not become a reading.", ["source"], **own
         )
-        self.verdicts_total = count("verdicts", "Rows scored.", ["status"], **own)
-        self.incidents_total = count("incidents", "Changes of incidents.", ["change"], **own)
-        self.failures_total = count("commit_failures", "Commits that could not be written.", **own)
+        self.verdicts_total = Counter("verdicts", "Rows scored.", ["status"], **own)
+        self.incidents_total = Counter("incidents", "Changes of incidents.", ["change"], **own)
+        self.failures_total = Counter(
+            "commit_failures", "Commits that could not be written.", **own
+        )
         self.commit_seconds = Histogram(
             "commit_seconds", "Time to write one commit.", buckets=_SECONDS, **own
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from enum import IntFlag
 
 import numpy as np
 
 from redshank.core.batch import Bytes, Ints, Singles
-from redshank.detect.native import contiguous, library, pointer
+from redshank.detect.native import call, contiguous
 from redshank.detect.structs import StructColumn
 
 
@@ -47,14 +48,15 @@ def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) ->
         (n,) of :class:`Alarm`.
     """
     out = np.empty(len(slots), np.uint8)
-    arrays = (
+    call(
+        "rs_alarm",
+        ctypes.c_int64(len(slots)),
         contiguous(slots, np.int32),
         contiguous(rate, np.float32),
         contiguous(budget, np.float32),
         states.rows,
         out,
     )
-    library().rs_alarm(np.ctypeslib.ctypes.c_int64(len(slots)), *map(pointer, arrays))
     return out
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
-from redshank.detect.native import library, pointer
+from redshank.detect.native import call
 from redshank.detect.structs import StructColumn
 
 NEVER = np.iinfo(np.int64).min
@@ -56,15 +56,20 @@ class Alignment:
         out_slots = np.empty(2 * n, np.int32)
         out_time = np.empty(2 * n, np.int64)
         out_values = np.empty((2 * n, c))
-        kernel = library().rs_align
-        kernel.restype = ctypes.c_int64
-        states = (self.sensors.rows, self.channels.rows)
-        arrays = (slots, first, time, values, *states, out_slots, out_time, out_values)
-        m = kernel(
+        m = call(
+            "rs_align",
             ctypes.c_int64(n),
             ctypes.c_int32(c),
             ctypes.c_int64(self.tolerance),
-            *map(pointer, arrays),
+            slots,
+            first,
+            time,
+            values,
+            self.sensors.rows,
+            self.channels.rows,
+            out_slots,
+            out_time,
+            out_values,
         )
         return Aligned(out_slots[:m], out_time[:m], out_values[:m])
 
@@ -79,8 +84,8 @@ class Rhythm:
         """Median interval in seconds (n,), NaN before the second row; and (n,) 1 after a gap."""
         interval = np.empty(len(slots), np.float32)
         gap = np.empty(len(slots), np.uint8)
-        arrays = (slots, time, self.sensors.rows, interval, gap)
-        library().rs_rhythm(ctypes.c_int64(len(slots)), *map(pointer, arrays))
+        n = ctypes.c_int64(len(slots))
+        call("rs_rhythm", n, slots, time, self.sensors.rows, interval, gap)
         return interval, gap
 
 
@@ -105,14 +110,10 @@ class FlatLine:
         """
         rate = np.empty(values.shape, np.float32)
         held = np.empty(values.shape, np.float32)
-        arrays = (first, time, values, rests)
-        library().rs_flatline(
-            ctypes.c_int64(len(values)),
-            ctypes.c_int32(values.shape[1]),
-            *map(pointer, arrays),
-            ctypes.c_float(self.LEARN_ABOVE),
-            *map(pointer, (self.channels.rows, rate, held)),
-        )
+        n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
+        least = ctypes.c_float(self.LEARN_ABOVE)
+        states = self.channels.rows
+        call("rs_flatline", n, c, first, time, values, rests, least, states, rate, held)
         return rate, held
 
 
@@ -134,9 +135,8 @@ class Profile:
             interval: (n,) the sensor's reporting interval in seconds.
             learn: (n,) 0 for rows that must not become normal.
         """
-        bands = tuple(np.empty(values.shape, np.float32) for _ in range(3))
-        arrays = (first, time, values, interval, learn, self.channels.rows, *bands)
-        library().rs_profile(
-            ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1]), *map(pointer, arrays)
-        )
+        n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
+        expected, lower, upper = np.empty((3, *values.shape), np.float32)
+        states, bands = self.channels.rows, (expected, lower, upper)
+        call("rs_profile", n, c, first, time, values, interval, learn, states, *bands)
         return bands

@@ -15,7 +15,7 @@ import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.core.clock import MONTH, SECOND
-from redshank.detect.alarm import alarm_column, decide
+from redshank.detect.alarm import Alarm, alarm_column, decide
 from redshank.detect.channelstate import MAX_CHANNELS, Alignment, FlatLine, Profile, Rhythm
 from redshank.detect.groups import Groups, GroupScores
 from redshank.detect.state import pack, unpack
@@ -131,7 +131,7 @@ class Engine:
 
     def channels(self, slot: int) -> tuple[str, ...]:
         """The sensor's channels, in order of appearance."""
-        return self._layouts[self._layout[slot]]
+        return self._layouts[int(self._layout[slot])]
 
     def prime(self, slot: int, channels: Sequence[str], time: Times, values: Floats) -> None:
         """Learn from a history of the sensor instead of from its first rows.
@@ -170,7 +170,9 @@ class Engine:
 
     # --- rows ---
 
-    def run(self, slots: Ints, time: Times, channels: Sequence[str], values: Floats) -> list[Judged]:
+    def run(
+        self, slots: Ints, time: Times, channels: Sequence[str], values: Floats
+    ) -> list[Judged]:
         """Score rows in arrival order, and learn from them; one ``Judged`` for each layout.
 
         A row whose channels arrive separately is judged when it is complete.
@@ -216,9 +218,7 @@ class Engine:
             self.remove(copy)
         return judged
 
-    def _judge(
-        self, layout: tuple[str, ...], slots: Ints, time: Times, values: Floats
-    ) -> Judged:
+    def _judge(self, layout: tuple[str, ...], slots: Ints, time: Times, values: Floats) -> Judged:
         slots = np.ascontiguousarray(slots, np.int32)
         time = np.ascontiguousarray(time, np.int64)
         rows = self._alignment.run(slots, self._first[slots], time, values)
@@ -232,7 +232,7 @@ class Engine:
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
         budget = self.budget[rows.slots]
         alarm = decide(self._alarm, rows.slots, rate, budget)
-        learn = (alarm & 1) ^ 1
+        learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
         flat = _share_of_flat(flat_rate) <= clear[:, None]
@@ -274,7 +274,7 @@ class Engine:
             return
         least = np.array([self.settings.min_effect.get(name, 0.0) for name in layout])
         small = (np.abs(values - forecast) < least) | np.isnan(values) | np.isnan(forecast)
-        held = np.isin(cause, (Cause.STUCK, Cause.STUCK_FAST, Cause.FLAT_LINE))
+        held = np.isin(cause, (Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE))
         lifted = small.all(axis=1) & ~held
         rate[lifted] = np.maximum(rate[lifted], per_month[lifted])
 

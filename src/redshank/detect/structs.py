@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from redshank.core.batch import Bytes
-from redshank.detect.native import library
+from redshank.detect.native import call
 
 
 class StructColumn:
@@ -19,9 +19,7 @@ class StructColumn:
     """
 
     def __init__(self, kind: str, empty: Sequence[int] = (), capacity: int = 64) -> None:
-        size = library()[f"rs_{kind}_size"]
-        size.restype = np.ctypeslib.ctypes.c_int64
-        self._empty = np.zeros(int(size()), np.uint8)
+        self._empty = np.zeros(call(f"rs_{kind}_size"), np.uint8)
         self._empty[: 8 * len(empty)] = np.array(empty, np.int64).view(np.uint8)
         self.rows = np.tile(self._empty, (capacity, 1))
 

@@ -15,7 +15,15 @@ import numpy as np
 from redshank.core.batch import Floats, Singles, Times
 from redshank.core.clock import DAY
 from redshank.core.errors import FieldError
-from redshank.core.ports import Incidents, Rates, Setting, Store, StoredRates, StoredVerdicts, StoreTotals
+from redshank.core.ports import (
+    Incidents,
+    Rates,
+    Setting,
+    Store,
+    StoredRates,
+    StoredVerdicts,
+    StoreTotals,
+)
 from redshank.core.records import Incident, SensorInfo, Verdicts
 from redshank.detect.alarm import Alarm, alarm_column, decide, decide_series
 from redshank.pipeline.incidents import Running, Tracker, incident_id, span_rows

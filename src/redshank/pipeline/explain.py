@@ -18,8 +18,8 @@ from redshank.detect.streaming import Cause
 SPIKE_ROWS = 3
 """An excursion of at most so many rows is called a spike."""
 
-_STUCK = frozenset({Cause.STUCK, Cause.STUCK_FAST, Cause.FLAT_LINE})
-_NOISE = frozenset({Cause.NOISE, Cause.NOISE_FAST})
+_STUCK = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
+_NOISE = frozenset({Cause.NOISE, Cause.BURST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def kind(found: Findings) -> str:
         return "stuck"
     if found.cause in _NOISE:
         return "noise"
-    if found.cause == Cause.CROSS:
+    if found.cause == Cause.CROSS_CHANNEL:
         return "disagreement"
     if found.cause == Cause.FORECAST:
         return "spike" if found.rows <= SPIKE_ROWS else "level shift"

@@ -108,13 +108,11 @@ class Tracker:
             if alarm[first] & Alarm.OPENED:
                 opened = int(rows.time[first])
                 self.running[sensor_id] = Running(opened, float(rows.budget[first]), opened)
-            if (running := self.running.get(sensor_id)) and alarm[first] & Alarm.OPEN:
-                if _extend(running, rows, part, alarm, held, info):
-                    running.told = running.last
-                    changed.append(_incident(running, info, None))
+            running = self.running.get(sensor_id)
+            if running and _extend(running, rows, part, alarm, held, info):
+                running.told = running.last
+                changed.append(_incident(running, info, None))
         return changed
-
-
 
 
 def incident_id(sensor_id: str, opened: int) -> str:

@@ -9,28 +9,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from redshank.core.batch import Batch, Floats, Times, concat
-from redshank.core.ports import KnownReadings, Parcel, Receipt, Store
+from redshank.core.batch import Batch, Floats, Ints, Times, concat
+from redshank.core.ports import KnownReadings, Parcel, Store
 
 Channels = tuple[str, ...]
+Mask = NDArray[np.bool_]
 
 
-def gather(parcels: Sequence[Parcel]) -> list[Batch]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Rows of several parcels as one batch.
+
+    Attributes:
+        batch: the rows.
+        parcel: (n,) number of the parcel that each row came in.
+    """
+
+    batch: Batch
+    parcel: Ints
+
+
+def gather(parcels: Sequence[Parcel]) -> list[Gathered]:
     """Batches of all parcels' readings in which each sensor appears in one batch only.
 
     A sensor that reports different channels at different times gets a batch with all of them.
     Rows stand in the order of their parcels, and by event time within a parcel.
     """
     targets = _targets(parcels)
-    joined: list[Batch] = []
-    for parcel in parcels:
+    joined: dict[Channels, list[tuple[int, Batch]]] = {}
+    for number, parcel in enumerate(parcels):
         by_target: dict[Channels, list[Batch]] = {}
         for part in parcel.batches:
             for channels, rows in _by_target(part, targets):
                 by_target.setdefault(channels, []).append(rows)
-        joined += [batch.sorted_by_time() for parts in by_target.values() for batch in concat(parts)]
-    return concat(joined)
+        for channels, parts in by_target.items():
+            for batch in concat(parts):
+                joined.setdefault(channels, []).append((number, batch.sorted_by_time()))
+    return [_gathered(parts) for parts in joined.values()]
+
+
+def _gathered(parts: Sequence[tuple[int, Batch]]) -> Gathered:
+    (batch,) = concat([batch for _, batch in parts])
+    numbers = np.array([number for number, _ in parts], np.int32)
+    return Gathered(batch, np.repeat(numbers, [len(batch) for _, batch in parts]))
 
 
 def _targets(parcels: Sequence[Parcel]) -> dict[str, Channels]:
@@ -65,17 +88,21 @@ def _widened(batch: Batch, channels: Channels) -> Batch:
     return replace(batch, channels=channels, values=batch.select(channels))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fresh:
-    """What of a batch is new, and how much was not.
+    """What of some rows is new.
 
     Attributes:
         batch: rows that bring at least one new value; known values are NaN in them.
-        receipt: counts.
+        kept: (n,) True for these rows.
+        duplicate: (n,) True for rows that were there already with the same values.
+        conflict: (n,) True for rows with another value than the one that is there.
     """
 
     batch: Batch
-    receipt: Receipt
+    kept: Mask
+    duplicate: Mask
+    conflict: Mask
 
 
 def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
@@ -84,16 +111,16 @@ def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
     Args:
         batch: rows in arrival order.
         newest: (sensors of the batch,) event time of each one's newest stored reading.
-        store: asked only about rows that are not newer than that.
+        store: asked only about rows of sensors with a row that is not newer than all before.
     """
+    kept = np.ones(len(batch), np.bool_)
+    duplicate, conflict = np.zeros_like(kept), np.zeros_like(kept)
     doubtful = _doubtful_sensors(batch, newest)
     if not doubtful.any():
-        return Fresh(batch, Receipt(stored=len(batch)))
+        return Fresh(batch, kept, duplicate, conflict)
     rows = np.flatnonzero(doubtful[batch.sensor])
     (known,) = store.read(KnownReadings([batch.take(rows)]))
     values = batch.values.copy()
-    keep = np.ones(len(batch), np.bool_)
-    duplicates = conflicts = 0
     seen: dict[tuple[int, int], Floats] = {}
     for row, stored in zip(rows.tolist(), known, strict=True):
         key = (int(batch.sensor[row]), int(batch.time[row]))
@@ -101,18 +128,16 @@ def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
         there = seen.setdefault(key, stored.copy())
         came = values[row]
         new = np.isnan(there) & ~np.isnan(came)
-        conflict = bool(np.any(~np.isnan(there) & ~np.isnan(came) & (there != came)))
-        keep[row] = new.any() or (empty_and_first and np.isnan(came).all())
-        conflicts += conflict
-        duplicates += not keep[row] and not conflict
+        conflict[row] = np.any(~np.isnan(there) & ~np.isnan(came) & (there != came))
+        kept[row] = new.any() or (empty_and_first and np.isnan(came).all())
+        duplicate[row] = not kept[row] and not conflict[row]
         there[new] = came[new]
         came[~new] = np.nan
-    kept = replace(batch, values=values)
-    kept = kept if keep.all() else kept.take(keep)
-    return Fresh(kept, Receipt(int(keep.sum()), duplicates, conflicts))
+    news = replace(batch, values=values)
+    return Fresh(news if kept.all() else news.take(kept), kept, duplicate, conflict)
 
 
-def _doubtful_sensors(batch: Batch, newest: Times) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _doubtful_sensors(batch: Batch, newest: Times) -> Mask:
     """(sensors,) True where a row is not newer than all before it."""
     order = np.argsort(batch.sensor, kind="stable")
     sensor, time = batch.sensor[order], batch.time[order]

@@ -21,6 +21,7 @@ from redshank.detect.alarm import Alarm
 from redshank.detect.channelstate import NEVER
 from redshank.detect.engine import Engine, EngineSettings, Judged
 from redshank.detect.state import pack, unpack
+from redshank.detect.streaming import Cause, StreamingSettings
 from redshank.pipeline import check
 from redshank.pipeline.budget import Budget, Rebuilt
 from redshank.pipeline.incidents import Running, Tracker
@@ -67,6 +68,7 @@ class Pipeline:
         min_effect: Mapping[str, float] | None = None,
     ) -> None:
         self.budget = budget
+        self.describe = describe
         self.settings = EngineSettings(
             rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {})
         )
@@ -80,6 +82,30 @@ class Pipeline:
 
     def __len__(self) -> int:
         return len(self._slot)
+
+    def model_info(self) -> dict[str, Any]:
+        """Name, version, type, channels and parameters of the detector."""
+        channels = sorted(
+            {name for slot in self._slot.values() for name in self._engine.channels(slot)}
+        )
+        streaming = {
+            name: getattr(self.settings.streaming, name) for name in StreamingSettings.__slots__
+        }
+        return {
+            "name": MODEL,
+            "version": __version__,
+            "type": "streaming",
+            "channels": channels,
+            "features": [cause.name.lower() for cause in Cause if cause],
+            "parameters": {
+                **streaming,
+                "alarm_budget": self.budget.per_sensor_month,
+                "min_effect": dict(self.settings.min_effect),
+                "sensors": len(self),
+            },
+            "trained_at": None,
+            "metrics": {},
+        }
 
     def state_bytes(self) -> int:
         """Memory of the detection state."""

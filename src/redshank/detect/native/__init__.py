@@ -41,3 +41,13 @@ def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
 def contiguous(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     """The array itself if kernels can read it, else a copy of the wanted type."""
     return np.ascontiguousarray(array, dtype=dtype)
+
+
+Argument = NDArray[Any] | ctypes.c_int64 | ctypes.c_int32 | ctypes.c_float | ctypes.c_double
+
+
+def call(name: str, *arguments: Argument) -> int:
+    """Call a kernel; arrays go by address. Its 64-bit result, meaningless for void kernels."""
+    kernel = library()[name]
+    kernel.restype = ctypes.c_int64
+    return int(kernel(*(pointer(a) if isinstance(a, np.ndarray) else a for a in arguments)))

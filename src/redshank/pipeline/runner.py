@@ -1,0 +1,374 @@
+"""The one writer: takes parcels from the bus, scores them, writes them, then acknowledges.
+
+Commit order, for every group of parcels:
+
+1. poll the bus
+2. tell new readings from repeated ones, take their sensors into memory
+3. run the pipeline
+4. write readings, verdicts, incidents, dead letters, checkpoints and cursors in one transaction
+5. tell the listeners
+6. acknowledge the senders
+
+If the process dies before 4, nothing of the group was acknowledged and senders send it again; if it
+dies after 4, repeated readings are recognised by their key. State in memory may run ahead of the
+store only within a group: if the write fails, the group's sensors are dropped from memory and come
+back from the store.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from redshank.core.batch import Batch
+from redshank.core.channels import quantity
+from redshank.core.clock import DAY, SECOND, Clock
+from redshank.core.errors import StoreError
+from redshank.core.ports import (
+    Bus,
+    Commit,
+    Listener,
+    Message,
+    Parcel,
+    Receipt,
+    RecoverSensors,
+    Recovery,
+    Sensors,
+    Store,
+    StoredVerdicts,
+)
+from redshank.core.records import (
+    ChannelInfo,
+    Flag,
+    Incident,
+    SensorInfo,
+    SensorStatus,
+    Status,
+    Verdicts,
+)
+from redshank.core.telemetry import Telemetry
+from redshank.pipeline import budget as budgets
+from redshank.pipeline.budget import Budget
+from redshank.pipeline.intake import Fresh, Gathered, fresh, gather
+from redshank.pipeline.pipeline import Outcome, Pipeline
+
+T = TypeVar("T")
+
+IDLE_SECONDS = 0.5
+MAINTENANCE_SECONDS = 10.0
+RELEARN_DAYS = 14
+"""How much of a sensor's past is scored again when its checkpoint cannot be used."""
+
+
+class Runner:
+    """Owns the pipeline and the store's only writer, in one thread.
+
+    Args:
+        bus: where parcels come from.
+        store: where everything goes.
+        pipeline: detection.
+        clock: wall clock.
+        telemetry: logs and metrics.
+        commit_readings: most readings of one commit.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        store: Store,
+        pipeline: Pipeline,
+        clock: Clock,
+        telemetry: Telemetry,
+        commit_readings: int = 10_000,
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._pipeline = pipeline
+        self._clock = clock
+        self._telemetry = telemetry
+        self._limit = commit_readings
+        self._listeners: list[Listener] = []
+        self._stopping = False
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._thread = threading.Thread(target=self._loop, name="redshank-runner", daemon=True)
+        self._maintained = clock.monotonic()
+        self._untidy = False
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more, finish what is queued, then stop."""
+        self._stopping = True
+        self._bus.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def alive(self) -> bool:
+        """Whether it is working."""
+        return self._thread.is_alive()
+
+    # --- for others; any thread ---
+
+    @property
+    def budget(self) -> Budget:
+        """The alarm budget in force."""
+        return self._pipeline.budget
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` after each commit, in the runner's thread; returns how to stop that."""
+        self._listeners.append(listener)
+
+        def unlisten() -> None:
+            with suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unlisten
+
+    def predict(self, batches: Sequence[Batch]) -> Future[list[Verdicts]]:
+        """Verdicts on rows as if they came now; nothing is stored or learned."""
+
+        def ask() -> list[Verdicts]:
+            self._adopt(self._pipeline.unknown(batches), only_known=True)
+            return self._pipeline.predict(batches, self._clock.now())
+
+        return self._ask(ask)
+
+    def write(self, commit: Commit) -> Future[None]:
+        """Write an edit (marks, comments, settings, sensors)."""
+
+        def ask() -> None:
+            self._store.write(commit)
+            self._pipeline.forget(commit.sensors_removed)
+            self._tell(commit)
+
+        return self._ask(ask)
+
+    def set_budget(self, budget: Budget) -> Future[list[Incident]]:
+        """Change the alarm budget, for the last 30 days too; the incidents that changed."""
+
+        def ask() -> list[Incident]:
+            rebuilt = budgets.rebuild(self._store, budget, self._pipeline.describe)
+            commit = Commit(
+                incidents=rebuilt.incidents,
+                incidents_removed=rebuilt.removed,
+                checkpoints=self._pipeline.rebudget(budget, rebuilt),
+                settings={budgets.SETTING: budget.to_setting()},
+            )
+            self._store.write(commit)
+            self._tell(commit)
+            return list(rebuilt.incidents)
+
+        return self._ask(ask)
+
+    def describe(self) -> Mapping[str, Any]:
+        """The model in service, for ``/model/info``."""
+        return self._pipeline.model_info()
+
+    def _ask(self, question: Callable[[], T]) -> Future[T]:
+        """Have the runner's thread answer between two groups."""
+        answer: Future[T] = Future()
+
+        def task() -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(question())
+            except Exception as error:  # noqa: BLE001  the asker gets it
+                answer.set_exception(error)
+
+        self._tasks.append(task)
+        try:
+            self._bus.publish(Parcel(), "")
+        except StoreError as error:
+            answer.set_exception(error)
+        return answer
+
+    # --- the thread ---
+
+    def _loop(self) -> None:
+        while True:
+            messages = self._bus.poll(self._limit, 0.0 if self._untidy else IDLE_SECONDS)
+            while self._tasks:
+                self._tasks.popleft()()
+            loads = [message for message in messages if message.source]
+            if loads:
+                self._work(loads)
+            elif not messages and self._stopping:
+                return
+            self._maintain(idle=not messages)
+
+    def _work(self, messages: Sequence[Message]) -> None:
+        """One group of parcels; whatever goes wrong, its senders learn of it and work goes on."""
+        try:
+            receipts = self._commit(messages)
+        except Exception as error:
+            self._telemetry.failures_total.inc()
+            self._telemetry.log.error("commit failed", error=str(error), exc_info=error)
+            touched = {i for m in messages for batch in m.parcel.batches for i in batch.sensor_ids}
+            self._pipeline.forget(sorted(touched))
+            for message in messages:
+                message.done.set_exception(error)
+            return
+        for message, receipt in zip(messages, receipts, strict=True):
+            message.done.set_result(receipt)
+
+    def _commit(self, messages: Sequence[Message]) -> list[Receipt]:
+        parcels = [message.parcel for message in messages]
+        gathered = gather(parcels)
+        self._adopt(self._pipeline.unknown([load.batch for load in gathered]))
+        news = [
+            fresh(load.batch, self._pipeline.newest(load.batch), self._store) for load in gathered
+        ]
+        readings = [new.batch for new in news if len(new.batch)]
+        with self._telemetry.pipeline_seconds.time():
+            outcome = self._pipeline.run(readings, self._clock.now())
+        commit = Commit(
+            readings=readings,
+            verdicts=outcome.verdicts,
+            incidents=outcome.incidents,
+            sensors=self._registered(parcels, outcome),
+            dead_letters=[letter for parcel in parcels for letter in parcel.dead_letters],
+            checkpoints=self._pipeline.due(),
+            cursors={m.source: m.parcel.cursor for m in messages if m.parcel.cursor is not None},
+        )
+        with self._telemetry.commit_seconds.time():
+            self._store.write(commit)
+        receipts = write_receipts(len(messages), gathered, news, outcome.verdicts)
+        self._count(messages, receipts, commit)
+        self._tell(commit)
+        return receipts
+
+    def _adopt(self, sensor_ids: Sequence[str], only_known: bool = False) -> None:
+        """Take sensors into memory: from where the store left them, else (if wanted) as new."""
+        if not sensor_ids:
+            return
+        recoveries = self._store.read(RecoverSensors(sensor_ids))
+        for sensor_id in sensor_ids:
+            recovery = recoveries.get(sensor_id)
+            if recovery is None and only_known:
+                continue
+            try:
+                self._pipeline.adopt(sensor_id, recovery)
+            except ValueError as error:
+                self._telemetry.log.warning(
+                    "checkpoint cannot be used, learning again",
+                    sensor_id=sensor_id,
+                    reason=str(error),
+                )
+                self._relearn(sensor_id, recovery.newest if recovery else None)
+
+    def _relearn(self, sensor_id: str, newest: int | None) -> None:
+        """Score a sensor's latest readings again, for its state only."""
+        self._pipeline.forget([sensor_id])
+        past: list[Batch] = []
+        if newest is not None:
+            query = StoredVerdicts(sensor_id, newest - RELEARN_DAYS * DAY, newest)
+            past = [batch for batch, _ in self._store.read(query)]
+        self._pipeline.adopt(sensor_id, Recovery(None, past, newest))
+
+    def _registered(self, parcels: Sequence[Parcel], outcome: Outcome) -> list[SensorInfo]:
+        """Sensors to write: those that a source told of, and those with new channels."""
+        told = {info.sensor_id: info for parcel in parcels for info in parcel.sensors}
+        bare = [sensor_id for sensor_id in outcome.channels if sensor_id not in told]
+        known = {status.info.sensor_id: status.info for status in self._stored(bare)}
+        for sensor_id in bare:
+            told[sensor_id] = known.get(sensor_id, SensorInfo(sensor_id))
+        return [
+            with_channels(info, outcome.channels.get(sensor_id, ()))
+            for sensor_id, info in told.items()
+        ]
+
+    def _stored(self, sensor_ids: Sequence[str]) -> Sequence[SensorStatus]:
+        if not sensor_ids:
+            return ()
+        return self._store.read(Sensors(sensor_ids=sensor_ids, limit=len(sensor_ids)))
+
+    def _tell(self, commit: Commit) -> None:
+        for listener in tuple(self._listeners):
+            listener(commit)
+
+    def _count(
+        self, messages: Sequence[Message], receipts: Sequence[Receipt], commit: Commit
+    ) -> None:
+        telemetry = self._telemetry
+        for message, receipt in zip(messages, receipts, strict=True):
+            telemetry.readings_total.labels(message.source).inc(receipt.stored)
+            telemetry.duplicates_total.inc(receipt.duplicates)
+            telemetry.conflicts_total.inc(receipt.conflicts)
+            if message.parcel.dead_letters:
+                count = len(message.parcel.dead_letters)
+                telemetry.dead_letters_total.labels(message.source).inc(count)
+        for rows in commit.verdicts:
+            counts = np.bincount(rows.status, minlength=len(Status))
+            for status in Status:
+                telemetry.verdicts_total.labels(status.name.lower()).inc(int(counts[status]))
+        for incident in commit.incidents:
+            telemetry.incidents_total.labels(incident.state).inc()
+        newest = max((int(batch.time.max()) for batch in commit.readings), default=0)
+        if newest:
+            telemetry.newest_reading.set(newest / SECOND)
+        telemetry.sensors.set(len(self._pipeline))
+
+    def _maintain(self, idle: bool) -> None:
+        """House-keeping: as much as there is while nothing waits, a little under load."""
+        if self._untidy and idle:
+            self._untidy = self._store.maintain(self._clock.now())
+        elif self._clock.monotonic() - self._maintained >= MAINTENANCE_SECONDS:
+            self._untidy = self._store.maintain(self._clock.now())
+            self._maintained = self._clock.monotonic()
+
+
+def write_receipts(
+    messages: int,
+    gathered: Sequence[Gathered],
+    news: Sequence[Fresh],
+    verdicts: Sequence[Verdicts],
+) -> list[Receipt]:
+    """What became of each message's own readings."""
+    counts = np.zeros((5, messages), np.int64)
+    for load, new in zip(gathered, news, strict=True):
+        for row, mask in enumerate((new.kept, new.duplicate, new.conflict & ~new.kept)):
+            counts[row] += np.bincount(load.parcel[mask], minlength=messages)
+    for rows in verdicts:
+        for at in np.flatnonzero(rows.status == Status.ANOMALY):
+            sensor_id, time = rows.sensor_ids[rows.sensor[at]], rows.time[at]
+            counts[3][_parcels_with(gathered, sensor_id, int(time))] += 1
+        flagged = ((rows.flags & ~np.uint16(Flag.MISSING)) != 0).sum(axis=1)
+        for sensor, count in enumerate(np.bincount(rows.sensor, flagged).tolist()):
+            if count:
+                counts[4][_parcels_with(gathered, rows.sensor_ids[sensor])[:1]] += int(count)
+    return [Receipt(*column) for column in counts.T.tolist()]
+
+
+def _parcels_with(
+    gathered: Sequence[Gathered], sensor_id: str, time: int | None = None
+) -> list[int]:
+    """The parcels that brought a sensor's rows (of that time); none if all came earlier."""
+    for load in gathered:
+        if sensor_id in load.batch.sensor_ids:
+            rows = load.batch.sensor == load.batch.sensor_ids.index(sensor_id)
+            if time is not None:
+                rows &= load.batch.time == time
+            return sorted(set(load.parcel[rows].tolist()))
+    return []
+
+
+def with_channels(info: SensorInfo, channels: Sequence[str]) -> SensorInfo:
+    """The record with all of these channels in it."""
+    missing = {
+        name: ChannelInfo(name, known.unit if (known := quantity(name)) else "")
+        for name in channels
+        if name not in info.channels
+    }
+    return replace(info, channels={**info.channels, **missing}) if missing else info

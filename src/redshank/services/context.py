@@ -1,0 +1,77 @@
+"""What the roles of one process share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from redshank.core.clock import Clock
+from redshank.core.config import Config
+from redshank.core.ports import Bus, Store
+from redshank.core.telemetry import Telemetry
+from redshank.pipeline.runner import Runner
+from redshank.services.ingest_report import BoxReport
+
+FetchBoxes = Callable[[Sequence[str], Sequence[str], "int | None"], Awaitable[Sequence[BoxReport]]]
+"""``await fetch(box_ids, phenomena, since)``: fetch now, store and score, and report.
+
+No ids means the configured boxes, no phenomena means all of them; ``since`` is an event time in
+microseconds, None for where the last fetch ended.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source has got.
+
+    Attributes:
+        source: its name.
+        part: 0 to 1, None if it has no end.
+        text: in words.
+        error: what is wrong with it, "" if nothing.
+    """
+
+    source: str
+    part: float | None
+    text: str
+    error: str = ""
+
+
+class ProgressBoard:
+    """The latest progress of each source, and whoever wants to hear of changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest: dict[str, Progress] = {}
+        self._listeners: list[Callable[[Progress], None]] = []
+
+    def post(self, progress: Progress) -> None:
+        """Tell of a change."""
+        with self._lock:
+            self._latest[progress.source] = progress
+        for listener in tuple(self._listeners):
+            listener(progress)
+
+    def latest(self) -> list[Progress]:
+        """One line a source."""
+        with self._lock:
+            return list(self._latest.values())
+
+    def listen(self, listener: Callable[[Progress], None]) -> None:
+        """Hear of every change; must not block."""
+        self._listeners.append(listener)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the roles of one process share."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    bus: Bus
+    runner: Runner
+    telemetry: Telemetry
+    fetch_boxes: FetchBoxes
+    progress: ProgressBoard = field(default_factory=ProgressBoard)

@@ -1,0 +1,96 @@
+"""The ingest role: pumps sources into the bus, as fast as they are scored and stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+
+from redshank.core.errors import OverloadedError, RedshankError, SourceError
+from redshank.core.ports import Cursor, Parcel, Receipt, Source
+from redshank.services.context import Context, Progress
+
+AHEAD = 4
+"""Parcels of one source that may wait in the queue, so that reading and scoring overlap."""
+
+
+class Ingest:
+    """One source on its way into the store.
+
+    Args:
+        context: bus, store and where progress is told.
+        source: read from its stored cursor on.
+        restart: for sources without an end: seconds to wait before reading on after an error.
+    """
+
+    def __init__(self, context: Context, source: Source, restart: float | None = None) -> None:
+        self._context = context
+        self._source = source
+        self._restart = restart
+        self._total = Receipt()
+
+    @property
+    def total(self) -> Receipt:
+        """What became of everything so far."""
+        return self._total
+
+    async def run(self) -> None:
+        """Read until the source ends.
+
+        Raises:
+            SourceError: it cannot be read, and it is not one that is tried again.
+        """
+        while True:
+            try:
+                await self._read()
+                return
+            except SourceError as error:
+                self._tell(None, "cannot be read", str(error))
+                self._context.telemetry.log.warning(
+                    "source cannot be read", source=self._source.name, error=str(error)
+                )
+                if self._restart is None:
+                    raise
+                await asyncio.sleep(self._restart)
+
+    async def _read(self) -> None:
+        cursor = self._context.store.read(Cursor(self._source.name))
+        waiting: deque[tuple[Future[Receipt], Parcel]] = deque()
+        async for parcel in self._source.parcels(cursor):
+            waiting.append((await self._publish(parcel), parcel))
+            if len(waiting) >= AHEAD or parcel.progress is None:
+                await self._acknowledged(*waiting.popleft())
+        while waiting:
+            await self._acknowledged(*waiting.popleft())
+
+    async def _publish(self, parcel: Parcel) -> Future[Receipt]:
+        while True:
+            try:
+                return self._context.bus.publish(parcel, self._source.name)
+            except OverloadedError as full:
+                await asyncio.sleep(full.retry_after)
+
+    async def _acknowledged(self, done: Future[Receipt], parcel: Parcel) -> None:
+        receipt = await asyncio.wrap_future(done)
+        self._total = add(self._total, receipt)
+        self._tell(parcel.progress, f"{self._total.stored:,} readings")
+
+    def _tell(self, part: float | None, text: str, error: str = "") -> None:
+        self._context.progress.post(Progress(self._source.name, part, text, error))
+
+
+def add(a: Receipt, b: Receipt) -> Receipt:
+    """Both receipts in one."""
+    return Receipt(*(getattr(a, name) + getattr(b, name) for name in Receipt.__slots__))
+
+
+async def pump(ingests: list[Ingest]) -> None:
+    """Run all sources side by side; one that fails does not stop the others.
+
+    Raises:
+        RedshankError: the first failure, once all have ended.
+    """
+    results = await asyncio.gather(*(i.run() for i in ingests), return_exceptions=True)
+    for result in results:
+        if isinstance(result, RedshankError | asyncio.CancelledError):
+            raise result
