@@ -150,7 +150,7 @@ def _standardise(job: _Fit, leverage: Singles, measured: Singles) -> Singles:
     typical = pooled[settled & (np.arange(n) >= n // 4)]
     mid, high = np.quantile(typical if len(typical) else pooled, [0.5, 0.99], axis=0)
     job.put("mid", mid)
-    job.put("span", 1 / np.maximum(high - mid, 0.1))
+    job.put("span", 1 / np.maximum(high - mid, 0.2))
     return kernels.judge(shape, job.block, pooled, measured)
 
 
