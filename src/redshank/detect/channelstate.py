@@ -1,4 +1,4 @@
-"""Kernels with state per sensor and per channel: alignment, rhythm, flat line, profile."""
+"""Kernels with state per sensor and per channel: alignment, rhythm, flat line, extremes, profile."""
 
 from __future__ import annotations
 
@@ -115,6 +115,28 @@ class FlatLine:
         states = self.channels.rows
         call("rs_flatline", n, c, first, time, values, rests, least, states, rate, held)
         return rate, held
+
+
+class Extremes:
+    """How unusual is a value outside everything seen before (``native/extremes.c``)."""
+
+    LEARN_ABOVE = 1.0
+
+    def __init__(self) -> None:
+        self.channels = StructColumn("extremes_state")
+
+    def run(self, first: Times, values: Floats) -> Singles:
+        """Return rate per 8,640 rows (n, c), inf for values inside the range seen.
+
+        Args:
+            first: (n,) number of the sensor's first channel.
+            values: (n, c).
+        """
+        rate = np.empty(values.shape, np.float32)
+        n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
+        least = ctypes.c_float(self.LEARN_ABOVE)
+        call("rs_extremes", n, c, first, values, least, self.channels.rows, rate)
+        return rate
 
 
 class Profile:

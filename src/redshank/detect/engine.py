@@ -1,6 +1,6 @@
 """The detector as a whole: rows of many sensors in, judged rows out.
 
-Alignment, rhythm, streaming score and rate, flat line, profile and decision for any number of
+Alignment, rhythm, streaming score and rate, flat line, extremes, profile and decision for any number of
 sensors with any channels, on columns. Live data, replays, files and benchmarks all go through
 :meth:`Engine.run`; there is no second path. What a sensor's rows bring depends on that sensor's
 earlier rows only, never on other sensors or on how rows were batched.
@@ -16,7 +16,14 @@ import numpy as np
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.core.clock import MONTH, SECOND
 from redshank.detect.alarm import Alarm, alarm_column, decide
-from redshank.detect.channelstate import MAX_CHANNELS, Alignment, FlatLine, Profile, Rhythm
+from redshank.detect.channelstate import (
+    MAX_CHANNELS,
+    Alignment,
+    Extremes,
+    FlatLine,
+    Profile,
+    Rhythm,
+)
 from redshank.detect.groups import Groups, GroupScores
 from redshank.detect.state import pack, unpack
 from redshank.detect.streaming import Cause, StreamingSettings
@@ -25,8 +32,12 @@ from redshank.detect.structs import StructColumn
 MONTH_ROWS = 8640.0
 """Rows of a month at a 5-minute cadence: the detector's own unit of time."""
 
-_STREAM_SHARE = 0.75
-"""Part of the alarm budget that the streaming score may spend; flat lines get the rest."""
+_STREAM_SHARE = 0.7
+"""Part of the alarm budget that the streaming score may spend."""
+_FLAT_SHARE = 0.15
+"""Part for flat lines of all channels together."""
+_EXTREME_SHARE = 0.15
+"""Part for values outside everything seen, of all channels together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class Engine:
         self._alignment = Alignment()
         self._rhythm = Rhythm()
         self._flat = FlatLine()
+        self._extremes = Extremes()
         self._profile = Profile()
         self._alarm = alarm_column()
         self._groups = Groups(self.settings.streaming)
@@ -115,7 +127,7 @@ class Engine:
     def add(self, budget: float = 3.0) -> int:
         """Slot of a new sensor without any channel yet."""
         slot = self._free_slots.pop() if self._free_slots else self._new_slot()
-        for column in (self._alignment.sensors, self._rhythm.sensors, self._alarm):
+        for column in self._sensor_columns():
             column.clear(slot)
         self._layout[slot] = 0
         self._first[slot] = 0
@@ -151,20 +163,14 @@ class Engine:
         interval, _ = self._rhythm.run(aligned.slots, aligned.time)
         first = self._first[aligned.slots]
         self._flat.run(first, aligned.time, aligned.values, rests)
+        self._extremes.run(first, aligned.values)
         learn = np.ones(len(aligned.time), np.uint8)
         self._profile.run(first, aligned.time, aligned.values, interval, learn)
         self._groups.prime(slot, aligned.time, aligned.values)
 
     def state_bytes(self) -> int:
         """Memory of all state arrays."""
-        columns = (
-            self._alignment.sensors,
-            self._alignment.channels,
-            self._rhythm.sensors,
-            self._flat.channels,
-            self._profile.channels,
-            self._alarm,
-        )
+        columns = (*self._sensor_columns(), *self._series_columns())
         small = self._layout.nbytes + self._first.nbytes + self.budget.nbytes
         return sum(c.rows.nbytes for c in columns) + small + self._groups.state_bytes()
 
@@ -227,7 +233,9 @@ class Engine:
         per_month = self._per_month(interval)
         scores = self._groups.score(rows.slots, rows.time, rows.values)
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
-        rate, cause, shares = _combine(scores, flat_rate)
+        flat_rate = _shared(flat_rate, _FLAT_SHARE)
+        extreme_rate = _shared(self._extremes.run(first, rows.values), _EXTREME_SHARE)
+        rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
         budget = self.budget[rows.slots]
@@ -235,7 +243,7 @@ class Engine:
         learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
-        flat = _share_of_flat(flat_rate) <= clear[:, None]
+        flat = flat_rate <= clear[:, None]
         return Judged(
             layout,
             rows.slots,
@@ -309,8 +317,16 @@ class Engine:
         self._layout[slot] = number
         self._groups.extend(slot, len(after))
 
+    def _sensor_columns(self) -> tuple[StructColumn, ...]:
+        return (self._alignment.sensors, self._rhythm.sensors, self._alarm)
+
     def _series_columns(self) -> tuple[StructColumn, ...]:
-        return (self._alignment.channels, self._flat.channels, self._profile.channels)
+        return (
+            self._alignment.channels,
+            self._flat.channels,
+            self._extremes.channels,
+            self._profile.channels,
+        )
 
     def _new_slot(self) -> int:
         slot = self._slots
@@ -319,7 +335,7 @@ class Engine:
             for name in ("_layout", "_first", "budget"):
                 column = getattr(self, name)
                 setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
-        for column in (self._alignment.sensors, self._rhythm.sensors, self._alarm):
+        for column in self._sensor_columns():
             column.reserve(self._slots)
         return slot
 
@@ -342,9 +358,7 @@ class Engine:
         """The sensor's whole state, to resume bit for bit."""
         first, count = int(self._first[slot]), len(self.channels(slot))
         parts = [
-            self._alignment.sensors.get(slot),
-            self._rhythm.sensors.get(slot),
-            self._alarm.get(slot),
+            *(column.get(slot) for column in self._sensor_columns()),
             *(column.get(first, count) for column in self._series_columns()),
             *self._groups.snapshot(slot),
         ]
@@ -362,12 +376,12 @@ class Engine:
         self._layout[slot] = 0
         self._extend(slot, header["channels"])
         first, count = int(self._first[slot]), len(self.channels(slot))
-        per_sensor = (self._alignment.sensors, self._rhythm.sensors, self._alarm)
-        for column, part in zip(per_sensor, parts[:3], strict=True):
-            column.put(slot, 1, part)
-        for column, part in zip(self._series_columns(), parts[3:6], strict=True):
-            column.put(first, count, part)
-        self._groups.restore(slot, parts[6:])
+        left = iter(parts)
+        for column in self._sensor_columns():
+            column.put(slot, 1, next(left))
+        for column in self._series_columns():
+            column.put(first, count, next(left))
+        self._groups.restore(slot, list(left))
 
     def restore_alarm(self, slot: int, alarm_state: bytes) -> None:
         """Replace what the decision remembers of a sensor; after its budget was changed."""
@@ -383,20 +397,23 @@ def _arranged(values: Floats, channels: Sequence[str], layout: tuple[str, ...]) 
     return out
 
 
-def _share_of_flat(flat_rate: Singles) -> Singles:
-    """Flat-line rates after their part of the alarm budget is shared by all channels."""
-    return flat_rate * np.float32(flat_rate.shape[1] / (1.0 - _STREAM_SHARE))
+def _shared(rate: Singles, share: float) -> Singles:
+    """Rates per channel after all channels have divided this part of the alarm budget."""
+    return rate * np.float32(rate.shape[1] / share)
 
 
-def _combine(scores: GroupScores, flat_rate: Singles) -> tuple[Singles, Bytes, Singles]:
-    """The rarer of both pieces of evidence: rate per 8,640 rows, cause, contributions."""
-    stream = scores.rate * np.float32(1.0 / _STREAM_SHARE)
-    flat = _share_of_flat(flat_rate)
-    worst = flat.argmin(axis=1)
-    rows = np.arange(len(worst))
-    by_flat = flat[rows, worst] < stream
-    shares = scores.contributions.copy()
-    shares[by_flat] = 0.0
-    shares[rows[by_flat], worst[by_flat]] = 1.0
-    cause = np.where(by_flat, np.uint8(Cause.FLAT_LINE), scores.cause)
-    return np.minimum(stream, flat[rows, worst]), cause, shares
+def _combine(
+    scores: GroupScores, flat_rate: Singles, extreme_rate: Singles
+) -> tuple[Singles, Bytes, Singles]:
+    """The rarest piece of evidence of each row: rate per 8,640 rows, cause, contributions."""
+    rate = scores.rate * np.float32(1.0 / _STREAM_SHARE)
+    cause, shares = scores.cause.copy(), scores.contributions.copy()
+    rows = np.arange(len(rate))
+    for other, code in ((flat_rate, Cause.FLAT_LINE), (extreme_rate, Cause.EXTREME)):
+        worst = other.argmin(axis=1)
+        rarer = other[rows, worst] < rate
+        rate[rarer] = other[rows, worst][rarer]
+        cause[rarer] = code
+        shares[rarer] = 0.0
+        shares[rows[rarer], worst[rarer]] = 1.0
+    return rate, cause, shares

@@ -339,7 +339,8 @@ static float view_of(const Model *m, const float *evidence, int from, int to, in
     for (int k = from; k < to; k++) {
         parts[k] = 0;
         if (k == skip) continue;
-        const float n = log1pf(clip((evidence[k] - m->mid[k]) * m->span[k], 0, 200));
+        const float raised = (evidence[k] - m->mid[k]) * m->span[k];
+        const float n = raised > 0 ? log1pf(raised) : 0;
         parts[k] = WEIGHT[k] * n * n;
         sum += parts[k];
         weight += WEIGHT[k];

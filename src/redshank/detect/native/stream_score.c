@@ -1,4 +1,6 @@
 /* Rows of many sensors through their detectors: one call a batch. */
+#include <float.h>
+
 #include "stream.h"
 
 #define CALM_ROWS 32
@@ -154,8 +156,10 @@ static void write_shares(const Shape *shape, const Model *m, const Model *older,
 }
 
 static void write_forecast(const Shape *shape, const Model *m, const Row *row, float *out) {
-    for (int j = 0; j < shape->channels; j++)
-        out[j] = (float)(m->mean[j] + (double)row->forecast[j] / m->scale[j]);
+    for (int j = 0; j < shape->channels; j++) {
+        const double value = m->mean[j] + (double)row->forecast[j] / m->scale[j];
+        out[j] = (float)(value > FLT_MAX ? FLT_MAX : (value < -FLT_MAX ? -FLT_MAX : value));
+    }
 }
 
 typedef struct {

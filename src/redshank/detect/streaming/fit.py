@@ -54,7 +54,8 @@ def fit(
     Returns:
         (n,) the evidence of the history under the new model.
     """
-    job = _Fit(shape, settings, block, np.clip(values, -_LARGEST, _LARGEST), trusted)
+    known = np.where(np.isfinite(values), np.clip(values, -_LARGEST, _LARGEST), np.nan)
+    job = _Fit(shape, settings, block, known, trusted)
     filled = _normalise(job)
     table = kernels.features(shape, filled)
     used = trusted.copy()
@@ -78,7 +79,8 @@ def _normalise(job: _Fit) -> Singles:
     mean = np.where(usable, job.values, 0).sum(axis=0) / count
     off = np.where(usable, job.values - mean, 0)
     deviation = np.sqrt((off * off).sum(axis=0) / count)
-    scale = np.where(deviation < 1e-9 * np.maximum(1, np.abs(mean)), 1.0, 1 / np.maximum(deviation, 1e-300))
+    constant = deviation < 1e-9 * np.maximum(1, np.abs(mean))
+    scale = np.where(constant, 1.0, 1 / np.where(constant, 1, deviation))
     job.put("mean", mean)
     job.put("scale", scale)
     y = np.clip((np.where(seen, job.values, 0) - mean) * scale, -20, 20)
@@ -97,7 +99,8 @@ def _fit_forecaster(job: _Fit, gram: Floats, table: Singles) -> Singles:
     inverse = np.linalg.inv(inner)
     job.put("weights", (inverse @ gram[c:, :c]).T)
     past = table[:, c:]
-    return np.einsum("ij,ij->i", past @ inverse.astype(np.float32), past)
+    leverage: Singles = np.einsum("ij,ij->i", past @ inverse.astype(np.float32), past)
+    return leverage
 
 
 def _fit_subspace(job: _Fit, gram: Floats, rows: int) -> None:

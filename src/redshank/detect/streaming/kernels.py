@@ -39,11 +39,40 @@ SLOT = np.dtype(
 )
 """``Slot`` of stream.h: counters of a sensor and the addresses of its blocks."""
 
-_FIELDS = (
-    "mean scale weights basis v_scale q_scale x_scale s_mid s_up s_low f_mid f_up f_low mid span "
-    "window slow ring q_drift s_drift f_drift level covariance precision x_norm x_memory evidence "
-    "blame centres rank rows"
-).split()
+FIELDS = (
+    "mean",
+    "scale",
+    "weights",
+    "basis",
+    "v_scale",
+    "q_scale",
+    "x_scale",
+    "s_mid",
+    "s_up",
+    "s_low",
+    "f_mid",
+    "f_up",
+    "f_low",
+    "mid",
+    "span",
+    "window",
+    "slow",
+    "ring",
+    "q_drift",
+    "s_drift",
+    "f_drift",
+    "level",
+    "covariance",
+    "precision",
+    "x_norm",
+    "x_memory",
+    "evidence",
+    "blame",
+    "centres",
+    "rank",
+    "rows",
+)
+"""Fields of a model block, in the order of ``Model`` of stream.h."""
 _TYPES: dict[str, type[np.generic]] = {
     "mean": np.float64,
     "scale": np.float64,
@@ -51,6 +80,20 @@ _TYPES: dict[str, type[np.generic]] = {
     "rank": np.int32,
     "rows": np.int32,
 }
+
+
+_SIZES = (
+    "channels",
+    "lags",
+    "window",
+    "features",
+    "rank",
+    "centres",
+    "model_bytes",
+    "core_bytes",
+    "buffer_bytes",
+    "ring_bytes",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +115,7 @@ class Layout:
 
     def field(self, block: Bytes, name: str) -> NDArray[Any]:
         """A field of a model block as a flat view."""
-        at = _FIELDS.index(name)
+        at = FIELDS.index(name)
         end = (*self.offsets, self.model_bytes)[at + 1]
         kind = _TYPES.get(name, np.float32)
         size = (end - self.offsets[at]) // np.dtype(kind).itemsize
@@ -83,12 +126,13 @@ class Layout:
 def layout(channels: int) -> Layout:
     """The layout for this many channels."""
     lib = native.library()
-    sizes, offsets = np.zeros(10, np.int32), np.zeros(len(_FIELDS), np.int64)
+    sizes, offsets = np.zeros(10, np.int32), np.zeros(len(FIELDS), np.int64)
     lib.rs_stream_shape(channels, native.pointer(sizes))
     lib.rs_stream_offsets(channels, native.pointer(offsets))
     lib.rs_stream_scratch.restype = ctypes.c_int64
     scratch = int(lib.rs_stream_scratch(channels))
-    return Layout(*(int(size) for size in sizes), scratch, tuple(int(at) for at in offsets))
+    named = zip(_SIZES, sizes.tolist(), strict=True)
+    return Layout(**dict(named), scratch_bytes=scratch, offsets=tuple(offsets.tolist()))
 
 
 def abi_version() -> int:
@@ -121,12 +165,9 @@ def score(
         shape.channels,
         native.pointer(table),
         ctypes.c_int64(len(groups[0])),
-        *map(native.pointer, groups),
-        native.pointer(order),
-        *map(native.pointer, rows),
-        *map(native.pointer, (out.score, out.rate, out.contributions, out.forecast, out.cause)),
-        native.pointer(event),
-        native.pointer(scratch),
+        *_pointers(*groups, order, *rows),
+        *_pointers(out.score, out.rate, out.contributions, out.forecast, out.cause),
+        *_pointers(event, scratch),
     )
     return int(stopped), event
 
@@ -172,6 +213,10 @@ def replay(core: Bytes, evidence: Singles) -> None:
     native.library().rs_stream_replay(
         native.pointer(core), native.pointer(evidence), ctypes.c_int64(len(evidence))
     )
+
+
+def _pointers(*arrays: NDArray[Any]) -> list[ctypes.c_void_p]:
+    return [native.pointer(array) for array in arrays]
 
 
 def _scratch(shape: Layout) -> Bytes:

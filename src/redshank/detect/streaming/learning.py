@@ -54,7 +54,9 @@ def fit_first(
     kept.mean[:] = shape.field(model, "mean")
     kept.scale[:] = shape.field(model, "scale")
     missing = ~np.isfinite(values)
-    normal = np.clip((np.where(missing, 0, values) - kept.mean) * kept.scale, -_HALF_LARGEST, _HALF_LARGEST)
+    normal = np.clip(
+        (np.where(missing, 0, values) - kept.mean) * kept.scale, -_HALF_LARGEST, _HALF_LARGEST
+    )
     kept.values[:FIRST_FIT] = np.where(missing, np.nan, normal)
     kept.evidence[:FIRST_FIT] = np.minimum(evidence * STORED, 0x7FFF).astype(np.uint16)
 

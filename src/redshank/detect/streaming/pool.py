@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from redshank.core.batch import Bytes, Floats, Ints, Times
 from redshank.detect import native
-from redshank.detect.streaming import kernels, learning, snapshot
+from redshank.detect.streaming import kernels, learning, packing
 from redshank.detect.streaming.arena import Arena
 from redshank.detect.streaming.kernels import FIRST_FIT, SLOT
 from redshank.detect.streaming.scores import Scores, StreamingSettings
@@ -29,7 +29,7 @@ class _Groups(NamedTuple):
     def rest(self) -> _Groups:
         """Those that have rows left."""
         left = self.start < self.end
-        return _Groups(*(np.ascontiguousarray(column[left]) for column in self))
+        return _Groups(self.slot[left], self.start[left], self.end[left])
 
 
 class StreamingPool:
@@ -77,7 +77,7 @@ class StreamingPool:
         """
         self._check(slots)
         for slot in slots.tolist():
-            for name in snapshot.BLOCKS:
+            for name in packing.BLOCKS:
                 self._release(slot, name)
             heapq.heappush(self._spare, slot)
         self._table[slots] = 0
@@ -86,7 +86,8 @@ class StreamingPool:
     def fitted(self, slots: Ints) -> NDArray[np.bool_]:
         """(n,) whether a sensor has learned enough to be scored."""
         self._check(slots)
-        return self._table["model"][slots] != 0
+        known: NDArray[np.bool_] = self._table["model"][slots] != 0
+        return known
 
     def history(self, slot: int) -> tuple[Times, Floats]:
         """The rows (n,), (n, c) of a sensor that is not fitted yet.
@@ -165,7 +166,7 @@ class StreamingPool:
     def snapshot(self, slots: Ints) -> list[bytes]:
         """Each sensor's whole state, to be restored bit for bit."""
         self._check(slots)
-        return [snapshot.pack(self._shape, self._state(slot)) for slot in slots.tolist()]
+        return [packing.pack(self._shape, self._state(slot)) for slot in slots.tolist()]
 
     def restore(self, slots: Ints, states: Sequence[bytes]) -> None:
         """Put sensors into the states that :meth:`snapshot` gave; what they had is dropped.
@@ -174,9 +175,9 @@ class StreamingPool:
             ValueError: a state of another version or shape; nothing is changed then.
         """
         self._check(slots)
-        unpacked = [snapshot.unpack(self._shape, packed) for packed in states]
+        unpacked = [packing.unpack(self._shape, packed) for packed in states]
         for slot, state in zip(slots.tolist(), unpacked, strict=True):
-            for name in snapshot.BLOCKS:
+            for name in packing.BLOCKS:
                 self._release(slot, name)
             for name, block in state.blocks.items():
                 self._allocate(slot, name)[: len(block)] = block
@@ -192,7 +193,7 @@ class StreamingPool:
         """(n,) bytes that each sensor holds now."""
         self._check(slots)
         held = np.full(len(slots), SLOT.itemsize + 1, np.int64)
-        for name in snapshot.BLOCKS:
+        for name in packing.BLOCKS:
             held += (self._table[name][slots] != 0) * self._arenas[name].block_bytes
         return held
 
@@ -223,11 +224,11 @@ class StreamingPool:
         if self._table["fits"][slot] + 1 >= learning.LAST_FIT:
             self._release(slot, "ring")
 
-    def _state(self, slot: int) -> snapshot.State:
+    def _state(self, slot: int) -> packing.State:
         self._check(np.array([slot], np.int32))
         row = self._table[slot]
-        blocks = {name: self._block(slot, name) for name in snapshot.BLOCKS if row[name]}
-        return snapshot.State(int(row["rows"]), int(row["fitted_at"]), int(row["fits"]), blocks)
+        blocks = {name: self._block(slot, name) for name in packing.BLOCKS if row[name]}
+        return packing.State(int(row["rows"]), int(row["fitted_at"]), int(row["fits"]), blocks)
 
     def _make_buffers(self, slots: Ints) -> None:
         fresh = (self._table["model"][slots] == 0) & (self._table["buffer"][slots] == 0)

@@ -28,6 +28,10 @@ class Cause(IntEnum):
     """A channel does not follow from the others as it did."""
     MEMORY = 8
     """The last rows are like nothing remembered."""
+    FLAT_LINE = 9
+    """A channel has held one value for too long; found beside the streaming score."""
+    EXTREME = 10
+    """A channel is far outside everything seen; found beside the streaming score."""
 
 
 @dataclass(frozen=True, slots=True)
