@@ -1,0 +1,241 @@
+"""The latest readings and anomalies: newest first, across chunks, sensors and both tiers."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from redshank.adapters.store.sqlite.chunks import (
+    Merged,
+    Rows,
+    Span,
+    View,
+    around,
+    merge,
+    newest,
+    reading_rows,
+    verdict_rows,
+)
+from redshank.adapters.store.sqlite.codec import HEAD, reading_type
+from redshank.adapters.store.sqlite.queries import setting
+from redshank.core.clock import format_time
+from redshank.core.ports import LatestReadings, Setting, StoredRow
+from redshank.core.records import Status
+
+_ANOMALOUS = " AND max_status >= 3"
+
+Row = tuple[int, int]
+"""Event time, key of the sensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Chunks that are read together; none of their rows is newer than ``last``."""
+
+    last: int
+    query: str
+    given: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    score: float
+    rate: float
+    per_month: float
+    budget: float
+    status: int
+    contributions: Mapping[str, float]
+    model: str
+    version: str
+
+
+def latest_readings(view: View, query: LatestReadings) -> Sequence[StoredRow]:
+    """Answer :class:`LatestReadings`."""
+    key = None if query.sensor_id is None else view.key(query.sensor_id)
+    span = _span(query)
+    need = max(0, query.offset) + max(0, query.limit)
+    wanted = list(islice(_rows(view, query, key, span), need))[query.offset :]
+    names = _names(view, {row[1] for row in wanted})
+    readings, verdicts = _details(view, wanted)
+    return [_stored(names[row[1]], row, readings, verdicts.get(row)) for row in wanted]
+
+
+def _span(query: LatestReadings) -> Span:
+    first = -(2**63) if query.start is None else query.start
+    last = 2**63 - 1 if query.end is None else query.end
+    return first, last
+
+
+def _rows(view: View, query: LatestReadings, key: int | None, span: Span) -> Iterator[Row]:
+    """Rows newest first, as soon as no chunk that was not read can hold a newer one."""
+    table = "verdicts" if query.anomalous else "readings"
+    sources = _sources(view.sql, table, key, span)
+    waiting: set[Row] = set()
+    take, some = 4, list(islice(sources, 4))
+    while some:
+        upcoming = next(sources, None)
+        for source in some:
+            waiting |= _load(view, source, span, query.anomalous)
+        bound = span[0] - 1 if upcoming is None else upcoming.last
+        complete = (row for row in waiting if row[0] > bound)
+        ready = sorted(complete, key=lambda row: (-row[0], row[1]))
+        waiting.difference_update(ready)
+        yield from _in_force(view, ready) if query.anomalous else ready
+        take *= 2
+        some = [] if upcoming is None else [upcoming, *islice(sources, take)]
+
+
+def _sources(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
+    """Both tiers by their newest time."""
+    tail = _commits(sql, table, key, span)
+    return heapq.merge(_chunks(sql, table, key, span), tail, key=lambda source: -source.last)
+
+
+def _chunks(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
+    only = _ANOMALOUS if table == "verdicts" else ""
+    mine, given = ("", span) if key is None else (" AND sensor = ?", (*span, key))
+    columns = _columns(table)
+    found = sql.execute(
+        f"SELECT last_time, id FROM {table} WHERE last_time >= ? AND first_time <= ?{mine}{only}"
+        " ORDER BY last_time DESC",
+        given,
+    )
+    for last, number in found:
+        yield _Source(last, f"SELECT sensor, {columns} FROM {table} WHERE id = ?", (number,))
+
+
+def _commits(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
+    only = _ANOMALOUS if table == "verdicts" else ""
+    mine = "" if key is None else " AND sensor = ?"
+    query = f"SELECT sensor, {_columns(table)} FROM tail_{table} WHERE seq = ?{mine}{only}"
+    for last, seq in sql.execute(
+        "SELECT last_time, seq FROM commits WHERE last_time >= ? AND first_time <= ?"
+        " ORDER BY last_time DESC",
+        span,
+    ):
+        yield _Source(last, query, (seq,) if key is None else (seq, key))
+
+
+def _columns(table: str) -> str:
+    return "schema, records" if table == "readings" else "schema, head, body"
+
+
+def _load(view: View, source: _Source, span: Span, anomalous: bool) -> set[Row]:
+    found: set[Row] = set()
+    for key, number, *blobs in view.sql.execute(source.query, source.given):
+        channels = len(view.schemas.of(view.sql, number).channels)
+        records = np.frombuffer(blobs[0], HEAD if anomalous else reading_type(channels))
+        kept = (records["time"] >= span[0]) & (records["time"] <= span[1])
+        if anomalous:
+            kept &= _statuses(blobs[1], len(records)) >= Status.ANOMALY
+        found.update((time, key) for time in records["time"][kept].tolist())
+    return found
+
+
+def _statuses(body: bytes, rows: int) -> Any:
+    """(n,) status of each row; it stands at the same place in the bodies of all schemas."""
+    return np.frombuffer(body, np.uint8).reshape(rows, -1)[:, 12]
+
+
+def _in_force(view: View, rows: Sequence[Row]) -> Iterator[Row]:
+    """Rows whose newest verdict is an anomaly at the budget in force now."""
+    budget = setting(view, Setting("budget")) or {}
+    names = _names(view, {row[1] for row in rows})
+    for start in range(0, len(rows), 256):
+        some = rows[start : start + 256]
+        verdicts = _verdicts(view, some)
+        for row in some:
+            verdict = verdicts[row]
+            own = budget.get("own", {}).get(names[row[1]])
+            limit = own if own is not None else budget.get("per_sensor_month", verdict.budget)
+            if verdict.status >= Status.ANOMALY and verdict.rate <= limit:
+                yield row
+
+
+def _by_sensor(rows: Sequence[Row]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for time, key in rows:
+        found[key].append(time)
+    return found
+
+
+def _names(view: View, keys: set[int]) -> dict[int, str]:
+    found = {}
+    for key in keys:
+        row = view.sql.execute("SELECT sensor_id FROM sensors WHERE id = ?", (key,)).fetchone()
+        found[key] = str(row[0])
+    return found
+
+
+def _details(view: View, rows: Sequence[Row]) -> tuple[dict[int, Merged], dict[Row, _Verdict]]:
+    readings = {}
+    for key, times in _by_sensor(rows).items():
+        found = around(
+            lambda span, key=key: reading_rows(view, key, span, extras=True),  # type: ignore[misc]
+            np.array(times),
+        )
+        readings[key] = merge(found)
+    return readings, _verdicts(view, rows)
+
+
+def _verdicts(view: View, rows: Sequence[Row]) -> dict[Row, _Verdict]:
+    found: dict[Row, _Verdict] = {}
+    for key, times in _by_sensor(rows).items():
+        near = around(
+            lambda span, key=key: verdict_rows(view, key, span),  # type: ignore[misc]
+            np.array(times),
+        )
+        for part in newest(near):
+            for at in np.flatnonzero(np.isin(part.time, times)).tolist():
+                found[int(part.records["time"][at]), key] = _verdict(part, at)
+    return found
+
+
+def _verdict(part: Rows, at: int) -> _Verdict:
+    assert part.bodies is not None
+    body = part.bodies[at]
+    return _Verdict(
+        score=float(body["score"]),
+        rate=float(part.records["rate"][at]),
+        per_month=float(body["per_month"]),
+        budget=float(body["budget"]),
+        status=int(body["status"]),
+        contributions=dict(zip(part.schema.channels, body["contributions"].tolist(), strict=True)),
+        model=part.schema.model,
+        version=part.schema.version,
+    )
+
+
+def _stored(
+    sensor_id: str, row: Row, readings: Mapping[int, Merged], verdict: _Verdict | None
+) -> StoredRow:
+    time, key = row
+    merged = readings[key]
+    at = int(np.searchsorted(merged.time, time))
+    there = at < len(merged.time) and int(merged.time[at]) == time
+    values = merged.values[at].tolist() if there else []
+    event_id = merged.ids[at] if there and merged.ids is not None else None
+    tags = merged.tags[at] if there and merged.tags is not None else None
+    pairs = zip(merged.channels, values, strict=False)
+    return StoredRow(
+        event_id=event_id or f"{sensor_id}@{format_time(time)}",
+        sensor_id=sensor_id,
+        time=time,
+        values={name: value for name, value in pairs if value == value},
+        tags=tags or {},
+        score=verdict.score if verdict else None,
+        rate=verdict.rate if verdict else None,
+        per_month=verdict.per_month if verdict else None,
+        budget=verdict.budget if verdict else None,
+        status=verdict.status if verdict else None,
+        contributions=verdict.contributions if verdict else {},
+        model=verdict.model if verdict else None,
+        version=verdict.version if verdict else None,
+    )

@@ -1,0 +1,163 @@
+"""The embedded store: SQLite as log and store."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from redshank.adapters.store.sqlite import history, latest, queries, series
+from redshank.adapters.store.sqlite.chunks import View
+from redshank.adapters.store.sqlite.connection import Readers, connect, explained, lock, prepare
+from redshank.adapters.store.sqlite.directory import Directory, Schemas
+from redshank.adapters.store.sqlite.maintenance import Maintenance
+from redshank.adapters.store.sqlite.schema import migrate
+from redshank.adapters.store.sqlite.writing import Writing
+from redshank.core import ports
+from redshank.core.errors import StoreError
+
+T = TypeVar("T")
+
+_ANSWERS: Mapping[type[ports.Query[Any]], Callable[[View, Any], Any]] = {
+    ports.CountDeadLetters: queries.count_dead_letters,
+    ports.CountIncidents: queries.count_incidents,
+    ports.CountSensors: queries.count_sensors,
+    ports.Cursor: queries.cursor,
+    ports.DeadLetters: queries.dead_letters,
+    ports.Incidents: queries.incidents,
+    ports.KnownReadings: history.known_readings,
+    ports.LatestReadings: latest.latest_readings,
+    ports.RecoverSensors: history.recover_sensors,
+    ports.SensorSeries: series.sensor_series,
+    ports.Sensors: queries.sensors,
+    ports.Setting: queries.setting,
+    ports.StoredRates: history.stored_rates,
+    ports.StoredVerdicts: history.stored_verdicts,
+    ports.StoreTotals: queries.totals,
+}
+
+_BROKEN = (sqlite3.Error, OSError, UnicodeEncodeError)
+
+
+class SqliteStore:
+    """Keeps everything in one SQLite file.
+
+    A commit appends its rows to a tail, as chunks of one sensor each; house-keeping moves them to
+    larger chunks that are found by sensor and time. Acknowledged means on the disk: a commit
+    returns after fsync.
+
+    Args:
+        path: the database file, made with its folder where there is none; None keeps everything
+            in memory.
+        retention: microseconds for which readings and verdicts are kept; None keeps them for ever.
+
+    Attributes:
+        migrated: names of the migrations that opening applied.
+
+    Raises:
+        StoreError: the file cannot be opened, belongs to another process or a newer redshank.
+    """
+
+    def __init__(self, path: Path | None = None, retention: int | None = None) -> None:
+        self._path = path
+        self._name = "the store in memory" if path is None else str(path)
+        self._directory, self._schemas = Directory(), Schemas()
+        self._lock = threading.Lock()
+        self._closed = False
+        with self._explaining("open"):
+            self._open()
+        self._maintenance = Maintenance(self._writer, self._schemas, retention)
+
+    def _open(self) -> None:
+        self._holder = None
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._holder = lock(self._path)
+        try:
+            self._writer = connect(self._path)
+            prepare(self._writer)
+            self.migrated = migrate(self._writer, self._name)
+        except (sqlite3.Error, StoreError):
+            self._release()
+            raise
+        self._readers = None if self._path is None else Readers(self._path)
+
+    def write(self, commit: ports.Commit) -> None:
+        """Write all of it or nothing; durable on return."""
+        with self._lock, self._explaining("write"):
+            try:
+                with self._transaction():
+                    work = Writing(self._writer, self._directory, self._schemas)
+                    change = work.commit(commit)
+            except BaseException:
+                self._directory.clear()
+                self._schemas.clear()
+                raise
+            self._directory.absorb(change.keys, change.last, change.judged, change.status)
+
+    def read(self, query: ports.Query[T]) -> T:
+        """The answer as of the last commit."""
+        answer = _ANSWERS.get(type(query))
+        if answer is None:
+            raise StoreError(f"the SQLite store has no answer to {type(query).__name__}")
+        with self._explaining("read"), self._reader() as sql:
+            found: T = answer(View(sql, self._schemas, self._directory, self._path), query)
+            return found
+
+    def maintain(self, now: int) -> bool:
+        """Do one short piece of house-keeping; True while there is more to do."""
+        with self._lock, self._explaining("tidy up"):
+            return self._tidy(now)
+
+    def close(self) -> None:
+        """Flush and release the files; closing twice is once."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._readers is not None:
+                self._readers.close()
+            with self._explaining("close"):
+                self._writer.execute("PRAGMA optimize")
+                self._release()
+
+    def _release(self) -> None:
+        for connection in (getattr(self, "_writer", None), self._holder):
+            if connection is not None:
+                connection.close()
+
+    def _tidy(self, now: int) -> bool:
+        with self._transaction():
+            return self._maintenance.step(now)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise StoreError(f"{self._name} is closed: nothing can be read from it any more")
+        if self._readers is not None:
+            with self._readers.one() as sql:
+                yield sql
+        else:
+            with self._lock:
+                yield self._writer
+
+    @contextmanager
+    def _explaining(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except _BROKEN as error:
+            raise explained(error, self._name, doing) from error
