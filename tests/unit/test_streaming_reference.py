@@ -1,4 +1,4 @@
-"""The compiled row loop against a slow reading of docs/detector.md, one row and channel at a time."""
+"""The compiled row loop against a slow reading of docs/detector.md, row by row."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 
 from redshank.detect.streaming import StreamingPool, StreamingSettings, kernels, learning
 
-PARTS = "V Q S X F M".split()
+PARTS = ("V", "Q", "S", "X", "F", "M")
 WEIGHT = {"V": 2, "Q": 1, "S": 1, "X": 1, "F": 1, "M": 1}
 SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.15, 0.25, 0.25, 0.2, 0.1, 0.05)
 
@@ -27,7 +27,7 @@ class SlowModel:
 
     def __init__(self, shape, block):
         self.shape, self.c = shape, shape.channels
-        for name in kernels._FIELDS:
+        for name in kernels.FIELDS:
             field = shape.field(block, name)
             setattr(self, name, widened(field) if name == "centres" else field.astype(float))
         c = self.c
@@ -43,7 +43,7 @@ class SlowModel:
 
     def row(self, values, measured):
         """Evidence x and the forecast of one row; then the model learns from it."""
-        c, lags = self.c, self.shape.lags
+        lags = self.shape.lags
         past = np.concatenate([*self.window[:lags], self.slow, [1.0]])
         forecast = np.clip(self.weights @ past, -20, 20)
         seen = np.isfinite(values)
@@ -109,7 +109,7 @@ class SlowModel:
     def view(self, names, start):
         top = below = 0
         for k, name in enumerate(names, start):
-            raised = np.clip((self.evidence[k] - self.mid[k]) * self.span[k], 0, 200)
+            raised = max((self.evidence[k] - self.mid[k]) * self.span[k], 0)
             top += WEIGHT[name] * math.log1p(raised) ** 2
             below += WEIGHT[name]
         return math.sqrt(top / below)
@@ -205,9 +205,7 @@ class SlowStage:
             self.quantiles()
         self.rows += 1
         e = (x - self.mid) / self.slow_span
-        self.gathered = (
-            0.95 * self.gathered + min(e - 1.1, 4) if e > 1.1 else 0.5 * self.gathered
-        )
+        self.gathered = 0.95 * self.gathered + min(e - 1.1, 4) if e > 1.1 else 0.5 * self.gathered
         levels = ((x - self.mid) / self.fast_span, 1 + self.gathered if e > 1.1 else 0)
         rows = max(self.trusted, 1)
         pairs = list(zip(self.tracks, levels, strict=True))
@@ -275,9 +273,7 @@ def fleet(nominal):
     points = [(0.0049, 0.1), (0.274, 1), (8.64, 10), (30, 29)]
     k = sum(nominal >= at for at, _ in points[1:3])
     (a, b), (c, d) = points[k : k + 2]
-    return math.exp(
-        math.log(b) + math.log(nominal / a) * math.log(d / b) / math.log(c / a)
-    )
+    return math.exp(math.log(b) + math.log(nominal / a) * math.log(d / b) / math.log(c / a))
 
 
 def sensor(channels, rows, seed):
