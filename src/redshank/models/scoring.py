@@ -80,9 +80,9 @@ def score_table(
 
     Rows are taken in the order of their times and given back in the order of the table. The
     first `train_rows` of them (in time) are history that the detector learns from before it
-    scores the rest; with 0 it starts from nothing and learns as it goes. Rows that it does not
-    judge (history, and the first rows while it learns) have score 0, the rate of an everyday
-    row, and no alarm. Rows with the same time are one row.
+    scores the rest; with 0 it starts from nothing and learns as it goes: until it has learned, the
+    score is 0 and only a value far outside everything seen can alarm. History has score 0, the
+    rate of an everyday row, and no alarm. Rows with the same time are one row.
 
     Args:
         table: rows of one sensor.
