@@ -7,6 +7,7 @@ flat line, gap, timing.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redshank.core.batch import Flags
 from redshank.core.channels import quantity
@@ -26,15 +27,24 @@ def flags(judged: Judged, now: int) -> Flags:
         now: wall clock, microseconds.
     """
     values = judged.values
+    found = [
+        (np.isnan(values), Flag.MISSING),
+        (np.isinf(values), Flag.NOT_FINITE),
+        (_outside(judged), Flag.GROSS_RANGE),
+        (judged.flat.astype(np.bool_), Flag.FLAT_LINE),
+        (judged.gap.astype(np.bool_)[:, None], Flag.GAP),
+        ((judged.time > now + FUTURE_TOLERANCE)[:, None], Flag.FUTURE),
+    ]
     out = np.zeros(values.shape, np.uint16)
-    out[np.isnan(values)] |= Flag.MISSING
-    out[np.isinf(values)] |= Flag.NOT_FINITE
-    out[judged.flat.astype(np.bool_)] |= Flag.FLAT_LINE
-    out[judged.gap.astype(np.bool_)] |= Flag.GAP
-    out[judged.time > now + FUTURE_TOLERANCE] |= Flag.FUTURE
-    for column, name in enumerate(judged.channels):
-        if (known := quantity(name)) is not None:
-            column_values = values[:, column]
-            outside = (column_values < known.minimum) | (column_values > known.maximum)
-            out[outside, column] |= Flag.GROSS_RANGE
+    for where, flag in found:
+        out |= where * np.uint16(flag)
     return out
+
+
+def _outside(judged: Judged) -> NDArray[np.bool_]:
+    """(m, c) whether a value is one that its quantity cannot have."""
+    quantities = [quantity(name) for name in judged.channels]
+    low = np.array([-np.inf if known is None else known.minimum for known in quantities])
+    high = np.array([np.inf if known is None else known.maximum for known in quantities])
+    outside: NDArray[np.bool_] = (judged.values < low) | (judged.values > high)
+    return outside

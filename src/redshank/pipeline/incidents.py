@@ -16,7 +16,7 @@ from redshank.detect.alarm import Alarm
 from redshank.pipeline import explain
 
 CALM_SHARE = 0.15
-"""A channel that never brought more of the evidence than this stayed normal."""
+"""A channel that brought less of the evidence than this, over all rows, stayed normal."""
 
 Describe = Callable[[str], SensorInfo]
 Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
@@ -37,7 +37,7 @@ class Running:
         cause: component code at that row.
         held: seconds for which the leading channel had held its value at the latest row.
         evidence: channels at that row.
-        shares: channel to its largest share of the evidence so far.
+        shares: channel to its summed share of the evidence, rarer rows counting more.
         told: ``last`` when it was written the last time.
     """
 
@@ -156,9 +156,11 @@ def _extend(
 
 
 def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
-    largest = rows.contributions[unusual].max(axis=0)
-    for name, share in zip(rows.channels, largest.tolist(), strict=True):
-        running.shares[name] = max(share, running.shares.get(name, 0.0))
+    """Sum up each channel's part, weighted by the row's evidence (log of its rarity)."""
+    rarity = np.log(rows.per_month[unusual] / np.maximum(rows.rate[unusual], 1e-6))
+    sums = np.maximum(rarity, 0.0) @ rows.contributions[unusual]
+    for name, share in zip(rows.channels, sums.tolist(), strict=True):
+        running.shares[name] = running.shares.get(name, 0.0) + share
 
 
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
@@ -172,7 +174,8 @@ def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) ->
 
 
 def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
-    calm = tuple(name for name, share in running.shares.items() if share < CALM_SHARE)
+    least = CALM_SHARE * sum(running.shares.values())
+    calm = tuple(name for name, share in running.shares.items() if share < least)
     found = explain.Findings(
         running.cause,
         running.opened,

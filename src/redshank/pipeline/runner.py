@@ -344,7 +344,7 @@ def write_receipts(
         for at in np.flatnonzero(rows.status == Status.ANOMALY):
             sensor_id, time = rows.sensor_ids[rows.sensor[at]], rows.time[at]
             counts[3][_parcels_with(gathered, sensor_id, int(time))] += 1
-        flagged = ((rows.flags & ~np.uint16(Flag.MISSING)) != 0).sum(axis=1)
+        flagged = (rows.flags & np.uint16(~Flag.MISSING & 0xFFFF) != 0).sum(axis=1)
         for sensor, count in enumerate(np.bincount(rows.sensor, flagged).tolist()):
             if count:
                 counts[4][_parcels_with(gathered, rows.sensor_ids[sensor])[:1]] += int(count)
