@@ -1,0 +1,159 @@
+"""Bodies in: read and unpacked under one size limit, whatever a client claims or packs."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from redshank.core.errors import FileFormatError
+from redshank.services.api.problems import Problem
+
+LARGE = 64 * 1024
+"""Bodies from this size on are unpacked and decoded in a worker thread."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_STEP = 1024 * 1024
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body as the client meant it, at most ``limit`` bytes packed and unpacked.
+
+    Raises:
+        Problem: 413 it is larger, 415 its encoding is unknown.
+        FileFormatError: what is packed is broken or ends early.
+    """
+    packed = await _received(request, limit)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return packed
+    if encoding not in ("gzip", "x-gzip"):
+        raise Problem(415, f"Content-Encoding: {encoding!r} is not understood; use gzip or none")
+    if len(packed) < LARGE // 8:
+        return unpack(packed, limit)
+    return await asyncio.to_thread(unpack, packed, limit)
+
+
+def unpack(packed: bytes, limit: int) -> bytes:
+    """The content of a gzip body; stops as soon as it grows over ``limit`` bytes.
+
+    Raises:
+        Problem: 413 it unpacks to more.
+        FileFormatError: it is not gzip, damaged, or ends early.
+    """
+    parts: list[bytes] = []
+    size = 0
+    rest = packed
+    while rest or not parts:
+        member = zlib.decompressobj(_GZIP)
+        while not member.eof:
+            part = _step(member, rest, size)
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit, "unpacks to more")
+            if not part and not member.unconsumed_tail and not member.eof:
+                raise FileFormatError(_broken("ends early", len(packed), size))
+            parts.append(part)
+            rest = member.unconsumed_tail
+        rest = member.unused_data.lstrip(b"\0")
+    return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters, in lower case.
+
+    Raises:
+        Problem: 415 the text is not in UTF-8.
+    """
+    name, *parameters = request.headers.get("content-type", "").lower().split(";")
+    for parameter in parameters:
+        key, _, value = parameter.strip().partition("=")
+        if key == "charset" and value.strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            raise Problem(415, f"charset: {value!r} is not understood; send UTF-8")
+    return name.strip()
+
+
+class JsonRequest(Request):
+    """A request whose JSON body is read under the limit and parsed by a fast, strict parser."""
+
+    async def body(self) -> bytes:
+        """The unpacked body."""
+        if not hasattr(self, "_body"):
+            if (kind := media_type(self)) != "application/json":
+                raise Problem(
+                    415, f"Content-Type: {kind!r} is not understood; use application/json"
+                )
+            try:
+                limit: int = self.app.state.context.config.max_body_bytes
+                self._body = await read_body(self, limit)
+            except FileFormatError as error:
+                raise Problem(400, str(error)) from error
+        return self._body
+
+    async def json(self) -> Any:
+        """The parsed body.
+
+        Raises:
+            Problem: 400 it is not JSON.
+        """
+        body = await self.body()
+        try:
+            if len(body) < LARGE:
+                return orjson.loads(body)
+            return await asyncio.to_thread(orjson.loads, body)
+        except orjson.JSONDecodeError as error:
+            where = f"at line {error.lineno} column {error.colno}"
+            fault = {"line": error.lineno, "field": "body", "reason": error.msg}
+            raise Problem(400, f"the body is not JSON: {error.msg} {where}", [fault]) from None
+
+
+class JsonRoute(APIRoute):
+    """A route whose body, if it has one, is read as a :class:`JsonRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's hook for requests of one's own."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handler
+
+
+async def _received(request: Request, limit: int) -> bytes:
+    claimed = request.headers.get("content-length", "")
+    if claimed.isdigit() and int(claimed) > limit:
+        raise _too_large(limit, f"has {int(claimed)}")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit, "has more")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _step(member: Any, rest: bytes, size: int) -> bytes:
+    try:
+        part: bytes = member.decompress(rest, _STEP)
+    except zlib.error as error:
+        raise FileFormatError(_broken(f"is damaged ({error})", len(rest), size)) from error
+    return part
+
+
+def _broken(how: str, packed: int, size: int) -> str:
+    return f"the gzip body {how}: {packed} bytes in, {size} out; nothing was taken, send it again"
+
+
+def _too_large(limit: int, how: str) -> Problem:
+    return Problem(
+        413,
+        f"the body may have {limit} bytes after unpacking and {how}; send it in parts or raise "
+        "REDSHANK_MAX_BODY_BYTES",
+    )

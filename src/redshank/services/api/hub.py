@@ -1,0 +1,277 @@
+"""Spreads what is committed to the live clients.
+
+Commits come in the runner's thread and must not hold it up: they are put into an inbox, and
+everything else happens in the event loop. When the loop cannot follow, rows are left out; states
+and incidents never are, because they are read from the store when it is their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import orjson
+
+from redshank.core.ports import Commit, Incidents, Sensors
+from redshank.core.records import Incident, SensorStatus, Status, Verdicts
+from redshank.pipeline import budget as budgets
+from redshank.services.api.answers import dumps, finite, time_text
+from redshank.services.api.live import Outbox, Row
+from redshank.services.api.measures import Measures
+from redshank.services.api.shapes import incident_json, sensor_names
+from redshank.services.context import Context, Progress
+
+FLEET_EVERY = 1.0
+"""Seconds between two messages about the fleet."""
+MOST_SENSORS = 1000
+"""Sensors in one such message; the others wait for the next."""
+MOST_BLOCKS = 64
+"""Blocks of verdicts that may wait for the loop."""
+MOST_ENCODED = 2000
+"""Rows of one block that are encoded."""
+_MOST_OPEN = 100_000
+
+
+class Hub:
+    """All live clients of one service.
+
+    Args:
+        context: the running service.
+        measures: counts clients and rows left out.
+    """
+
+    def __init__(self, context: Context, measures: Measures) -> None:
+        self._context = context
+        self._measures = measures
+        self._clients: set[Outbox] = set()
+        self._lock = threading.Lock()
+        self._blocks: deque[Verdicts] = deque(maxlen=MOST_BLOCKS)
+        self._moved: dict[str, None] = {}
+        self._stories: dict[str, str] = {}
+        self._open: set[str] = set()
+        self._fleet_changed = asyncio.Event()
+        self._stories_changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- life ---
+
+    async def run(self) -> None:
+        """Spread until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        unlisten = self._context.runner.listen(self.hear)
+        self._context.progress.listen(self.hear_progress)
+        going_on = await self._read(Incidents(state="open", limit=_MOST_OPEN))
+        self._open |= {incident.id for incident in going_on}
+        try:
+            await asyncio.gather(self._tell_fleet(), self._tell_stories())
+        finally:
+            unlisten()
+            self._loop = None
+
+    def join(self, client: Outbox) -> None:
+        """A client wants to hear."""
+        self._clients.add(client)
+        self._measures.sockets.inc()
+
+    def leave(self, client: Outbox) -> None:
+        """It has gone."""
+        self._clients.discard(client)
+        self._measures.sockets.dec()
+
+    # --- any thread ---
+
+    def hear(self, commit: Commit) -> None:
+        """Take a commit; called in the runner's thread."""
+        with self._lock:
+            if self._clients:
+                for rows in commit.verdicts:
+                    self._moved.update(dict.fromkeys(rows.sensor_ids))
+                self._blocks.extend(commit.verdicts)
+            self._note_stories(commit)
+        self._soon(self._take, commit)
+
+    def hear_progress(self, progress: Progress) -> None:
+        """Take news of a source; any thread."""
+        self._soon(self._spread_progress, progress)
+
+    def _note_stories(self, commit: Commit) -> None:
+        for incident in commit.incidents:
+            self._note(incident.id, self._change(incident))
+            self._moved[incident.sensor_id] = None
+        for incident_id in (*commit.marks, *commit.comments):
+            self._note(incident_id, "updated")
+        for incident_id in commit.incidents_removed:
+            self._open.discard(incident_id)
+            self._note(incident_id, "removed")
+
+    def _change(self, incident: Incident) -> str:
+        if incident.closed is not None:
+            self._open.discard(incident.id)
+            return "closed"
+        if incident.id in self._open:
+            return "updated"
+        self._open.add(incident.id)
+        return "opened"
+
+    def _note(self, incident_id: str, change: str) -> None:
+        fresh = change == "updated" and incident_id in self._stories
+        self._stories[incident_id] = self._stories[incident_id] if fresh else change
+
+    def _soon(self, call: Any, *args: Any) -> None:
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(call, *args)
+
+    # --- event loop ---
+
+    def _take(self, commit: Commit) -> None:
+        """Sort out what a commit brought; ``commit`` is looked at for small things only."""
+        if self._stories:
+            self._stories_changed.set()
+        if self._moved:
+            self._fleet_changed.set()
+        for info in commit.sensors:
+            for client in self._clients:
+                if client.subscription.site is not None:
+                    here = info.site == client.subscription.site
+                    change = client.subscription.members
+                    (change.add if here else change.discard)(info.sensor_id)
+        if (budget := commit.settings.get(budgets.SETTING)) is not None:
+            per_month = budget["per_sensor_month"]
+            self._spread("budget", {"type": "budget", "per_sensor_month": per_month})
+        while self._blocks:
+            with suppress(IndexError):  # the runner's thread has just pushed it out
+                self._spread_rows(self._blocks.popleft())
+
+    def _spread(self, key: str, message: dict[str, Any]) -> None:
+        encoded = dumps(message)
+        for client in self._clients:
+            client.tell(key, encoded)
+
+    def _spread_progress(self, progress: Progress) -> None:
+        message = {
+            "type": "progress",
+            "source": progress.source,
+            "progress": progress.part,
+            "text": progress.error or progress.text,
+        }
+        self._spread(f"progress {progress.source}", message)
+
+    def _spread_rows(self, block: Verdicts) -> None:
+        watchers = [client for client in self._clients if client.subscription.readings]
+        if not watchers:
+            return
+        wanted = {
+            number: watching
+            for number, sensor_id in enumerate(block.sensor_ids)
+            if (watching := [c for c in watchers if c.subscription.wants(sensor_id)])
+        }
+        rows = np.flatnonzero(np.isin(block.sensor, list(wanted)))
+        kept = _chosen(rows, block.status)
+        self._measures.thinned.inc(len(rows) - len(kept))
+        by_sensor: dict[int, list[Row]] = {}
+        for i in kept.tolist():
+            by_sensor.setdefault(int(block.sensor[i]), []).append(encoded_row(block, i))
+        for number, encoded in by_sensor.items():
+            for client in wanted[number]:
+                thinned = len(kept) < len(rows)
+                gone = client.add_rows(block.sensor_ids[number], encoded, thinned)
+                self._measures.thinned.inc(gone)
+
+    async def _tell_fleet(self) -> None:
+        while True:
+            await self._fleet_changed.wait()
+            with self._lock:
+                some = [key for key, _ in zip(self._moved, range(MOST_SENSORS), strict=False)]
+                for sensor_id in some:
+                    del self._moved[sensor_id]
+                if not self._moved:
+                    self._fleet_changed.clear()
+            if some and self._clients:
+                self._spread_fleet(await self._read(Sensors(sensor_ids=some, limit=len(some))))
+            await asyncio.sleep(FLEET_EVERY)
+
+    def _spread_fleet(self, fleet: Sequence[SensorStatus]) -> None:
+        for status in fleet:
+            entry = orjson.Fragment(dumps(_fleet_entry(status)))
+            for client in self._clients:
+                if client.subscription.wants(status.info.sensor_id):
+                    client.update(status.info.sensor_id, entry)
+
+    async def _tell_stories(self) -> None:
+        while True:
+            await self._stories_changed.wait()
+            with self._lock:
+                changes, self._stories = self._stories, {}
+                self._stories_changed.clear()
+            if changes and self._clients:
+                await self._spread_stories(changes)
+
+    async def _spread_stories(self, changes: dict[str, str]) -> None:
+        ids = [key for key, change in changes.items() if change != "removed"]
+        found = await self._read(Incidents(ids=ids, limit=len(ids))) if ids else ()
+        touched = [incident.sensor_id for incident in found]
+        names = await asyncio.to_thread(sensor_names, self._context.store, touched)
+        for incident in found:
+            body = incident_json(incident, names.get(incident.sensor_id))
+            message = {"type": "incident", "change": changes[incident.id], "incident": body}
+            encoded = dumps(message)
+            for client in self._clients:
+                if client.subscription.wants_incident(incident.sensor_id, incident.severity):
+                    client.tell(f"incident {incident.id}", encoded)
+        for incident_id, change in changes.items():
+            if change == "removed":
+                message = {"type": "incident", "change": change, "incident": {"id": incident_id}}
+                self._spread(f"incident {incident_id}", message)
+
+    async def _read(self, query: Any) -> Any:
+        return await asyncio.to_thread(self._context.store.read, query)
+
+
+def _chosen(rows: np.ndarray[Any, Any], status: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """At most so many rows as are encoded of a block, anomalous ones first."""
+    if len(rows) <= MOST_ENCODED:
+        return rows
+    special = status[rows] == Status.ANOMALY
+    room = max(0, MOST_ENCODED - int(special.sum()))
+    normal = rows[~special]
+    spread = normal[np.linspace(0, len(normal) - 1, min(room, len(normal))).astype(np.intp)]
+    return np.sort(np.concatenate([rows[special][-MOST_ENCODED:], spread]))
+
+
+def encoded_row(block: Verdicts, row: int) -> Row:
+    """One verdict as it is sent."""
+
+    def named(columns: Any) -> dict[str, Any]:
+        return dict(zip(block.channels, columns[row], strict=True))
+
+    message = {
+        "time": int(block.time[row]) // 1000,
+        "values": named(block.values),
+        "expected": named(block.expected),
+        "lower": named(block.lower),
+        "upper": named(block.upper),
+        "contributions": named(block.contributions),
+        "flags": named(block.flags),
+        "score": block.score[row],
+        "rate": block.rate[row],
+        "status": int(block.status[row]),
+    }
+    return Row(bool(block.status[row] == Status.ANOMALY), dumps(message))
+
+
+def _fleet_entry(status: SensorStatus) -> dict[str, Any]:
+    return {
+        "sensor_id": status.info.sensor_id,
+        "status": status.status.name.lower(),
+        "rate": finite(status.rate),
+        "last_seen": time_text(status.last_seen),
+        "values": {name: finite(value) for name, value in status.latest.items()},
+        "open_incidents": status.open_incidents,
+    }

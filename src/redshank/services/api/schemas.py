@@ -1,0 +1,446 @@
+"""What bodies and answers look like, for OpenAPI and for checking what comes in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+StatusName = Literal["learning", "normal", "warning", "anomaly"]
+Severity = Literal["low", "medium", "high"]
+Mark = Literal["real", "false", "expected"]
+Text = Annotated[str, Field(max_length=256)]
+
+READING_EXAMPLE: dict[str, JsonValue] = {
+    "sensor_id": "greenhouse-1",
+    "timestamp": "2026-01-31T12:00:00Z",
+    "temperature": 21.5,
+    "humidity": 61,
+    "event_id": "a-7",
+    "room": "north",
+}
+PREDICT_EXAMPLE: dict[str, JsonValue] = {"sensor_id": "greenhouse-1", "temperature": 48.0, "humidity": 61}
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(BaseModel):
+    """One thing that is wrong."""
+
+    field: str
+    value: Any = None
+    reason: str
+    index: int | None = None
+    line: int | None = None
+
+
+class Problem(BaseModel):
+    """Problem details after RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] = []
+
+
+class ReadingIn(BaseModel):
+    """One reading; its channels stand beside these fields or under `values`."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": READING_EXAMPLE})
+    sensor_id: str
+    timestamp: str | float | None = None
+    event_id: str | None = None
+    values: dict[str, float | None] | None = None
+
+
+class RowFault(Fault):
+    """A row that could not be used."""
+
+    index: int
+
+
+class Taken(BaseModel):
+    """What became of a request; every row counts in exactly one of the first four."""
+
+    accepted: int = Field(examples=[2])
+    duplicates: int
+    conflicts: int
+    rejected: int
+    anomalies: int
+    errors: list[RowFault]
+
+
+class Event(BaseModel):
+    """A stored row; its channels stand beside these fields."""
+
+    model_config = ConfigDict(extra="allow")
+    event_id: str
+    sensor_id: str
+    timestamp: str
+
+
+class Anomaly(Event):
+    """An anomalous row."""
+
+    anomaly_score: float | None
+    model_name: str | None
+    model_version: str | None
+    created_at: str
+
+
+class ModelName(BaseModel):
+    """Which model said it."""
+
+    name: str
+    version: str
+
+
+class Prediction(BaseModel):
+    """What redshank says to a reading."""
+
+    timestamp: str
+    is_anomaly: bool
+    anomaly_score: float = Field(ge=0, le=1)
+    threshold: float = Field(ge=0, le=1)
+    status: Literal["normal", "warning", "anomaly"]
+    model: ModelName
+    contributions: dict[str, float]
+
+
+class ModelInfo(BaseModel):
+    """The model in service."""
+
+    name: str
+    version: str
+    type: str
+    channels: Any
+    features: Any
+    parameters: dict[str, Any]
+    trained_at: str | None
+    metrics: dict[str, Any]
+
+
+class TableIn(_In):
+    """Rows in time order, a column a channel; `null` where a number is missing."""
+
+    data: list[list[float | None]] = Field(min_length=1, max_length=1_000_000)
+    window_size: int = Field(0, ge=0, description="learn from so many rows first")
+    threshold_factor: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+
+
+class TableScores(BaseModel):
+    """One score and one decision per row."""
+
+    anomaly_scores: list[float]
+    is_anomaly: list[bool]
+    threshold: float
+    processing_time_ms: float
+    window_count: int
+
+
+class ChannelOut(BaseModel):
+    """A channel of a sensor and its newest value."""
+
+    unit: str
+    title: str
+    resolution: float | None
+    value: float | None
+
+
+class SensorOut(BaseModel):
+    """A sensor as it stands."""
+
+    sensor_id: str
+    name: str
+    site: str
+    latitude: float | None
+    longitude: float | None
+    exposure: str
+    source: str
+    tags: dict[str, str]
+    status: StatusName
+    rate: float | None
+    open_incidents: int
+    first_seen: str | None
+    last_seen: str | None
+    rhythm_seconds: float | None
+    readings: int
+    budget: float | None
+    channels: dict[str, ChannelOut]
+
+
+class SensorList(BaseModel):
+    """One page of the fleet."""
+
+    total: int
+    counts: dict[str, int]
+    newest: str | None
+    sensors: list[SensorOut]
+
+
+class SensorEdit(_In):
+    """What an owner may change."""
+
+    name: Text = ""
+    site: Text = ""
+    latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
+    longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
+    exposure: Literal["", "indoor", "outdoor", "mobile"] = ""
+    tags: dict[Text, Annotated[str, Field(max_length=4096)]] = Field({}, max_length=256)
+    budget: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)
+
+
+class SeriesChannel(BaseModel):
+    """Columns of one channel, one entry a step."""
+
+    unit: str
+    resolution: float | None
+    low: list[float | None]
+    high: list[float | None]
+    mean: list[float | None]
+    expected: list[float | None]
+    lower: list[float | None]
+    upper: list[float | None]
+    contribution: list[float | None]
+    flags: list[int]
+
+
+class SeriesIncident(BaseModel):
+    """An incident as a span of a chart."""
+
+    id: str
+    start: str
+    end: str | None
+    severity: str
+    channels: list[str]
+
+
+class SeriesOut(BaseModel):
+    """A sensor over a span of time."""
+
+    sensor_id: str
+    start: str
+    end: str
+    bucket_seconds: float | None
+    gap_seconds: float | None
+    time: list[int]
+    channels: dict[str, SeriesChannel]
+    score: list[float | None]
+    rate: list[float | None]
+    status: list[int]
+    incidents: list[SeriesIncident]
+
+
+class Sparkline(BaseModel):
+    """Means of equal steps."""
+
+    start: str
+    step_seconds: float
+    channels: dict[str, list[float | None]]
+
+
+class Sparklines(BaseModel):
+    """By sensor."""
+
+    sensors: dict[str, Sparkline]
+
+
+class EvidenceOut(BaseModel):
+    """One channel's part in an incident."""
+
+    channel: str
+    unit: str
+    share: float
+    value: float | None
+    expected: float | None
+    lower: float | None
+    upper: float | None
+
+
+class CommentOut(BaseModel):
+    """What a person wrote."""
+
+    time: str
+    text: str
+    author: str
+
+
+class IncidentOut(BaseModel):
+    """An incident and its story."""
+
+    id: str
+    sensor_id: str
+    sensor_name: str
+    state: Literal["open", "closed"]
+    opened: str
+    last: str
+    closed: str | None
+    duration_seconds: float
+    severity: Severity
+    kind: str
+    title: str
+    text: str
+    rate: float | None
+    once_in_days: float | None
+    score: float | None
+    peak: str
+    rows: int
+    budget: float
+    evidence: list[EvidenceOut]
+    calm: list[str]
+    feedback: Mark | None
+    comments: list[CommentOut]
+    notifications: list[dict[str, Any]]
+
+
+class IncidentList(BaseModel):
+    """One page of incidents."""
+
+    total: int
+    open: int
+    incidents: list[IncidentOut]
+
+
+class FeedbackIn(_In):
+    """A mark; `null` takes it back."""
+
+    feedback: Mark | None
+
+
+class CommentIn(_In):
+    """A comment."""
+
+    text: str = Field(min_length=1, max_length=4000)
+    author: str = Field("", max_length=100)
+
+
+class Promised(BaseModel):
+    """What the budget allows."""
+
+    days: float
+    sensor_months: float
+    incidents: float
+
+
+class Measured(BaseModel):
+    """What came."""
+
+    incidents: int
+    marked_false: int
+    marked_real: int
+    marked_expected: int
+
+
+class BudgetOut(BaseModel):
+    """The alarm budget in force."""
+
+    per_sensor_month: float
+    sensors_with_own: dict[str, float]
+    promised: Promised
+    measured: Measured
+
+
+class BudgetIn(_In):
+    """Exactly one of the two."""
+
+    per_sensor_month: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)
+    per_fleet_day: float | None = Field(None, gt=0, lt=1e9, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one(self) -> BudgetIn:
+        if (self.per_sensor_month is None) == (self.per_fleet_day is None):
+            raise ValueError("must hold exactly one of per_sensor_month and per_fleet_day")
+        return self
+
+
+class PreviewIncident(BaseModel):
+    """An incident that a budget would have brought."""
+
+    sensor_id: str
+    sensor_name: str
+    opened: str
+    last: str
+    rate: float | None
+    id: str
+
+
+class PreviewOut(BaseModel):
+    """What a budget would have brought."""
+
+    per_sensor_month: float
+    days: float
+    count: int
+    count_now: int
+    incidents: list[PreviewIncident]
+
+
+class Dependency(BaseModel):
+    """How one part is."""
+
+    status: Literal["healthy", "degraded"]
+    detail: str
+
+
+class Dependencies(BaseModel):
+    """How the parts are."""
+
+    store: Dependency
+    pipeline: Dependency
+    sources: dict[str, Dependency]
+
+
+class Health(BaseModel):
+    """How redshank is."""
+
+    status: Literal["healthy", "degraded"]
+    version: str
+    uptime_seconds: float
+    model_loaded: bool
+    dependencies: Dependencies
+
+
+class DeadLetterOut(BaseModel):
+    """Something that could not become a reading."""
+
+    id: int
+    time: str
+    source: str
+    reason: str
+    raw: str
+
+
+class DeadLetterList(BaseModel):
+    """One page of dead letters."""
+
+    total: int
+    dead_letters: list[DeadLetterOut]
+
+
+class Purged(BaseModel):
+    """How many are gone."""
+
+    removed: int
+
+
+class BoxOut(BaseModel):
+    """What became of one box."""
+
+    box_id: str
+    name: str
+    read: int
+    stored: int
+    duplicates: int
+    conflicts: int
+    flagged: int
+    anomalies: int
+    unmapped: list[str]
+    error: str | None
+
+
+class IngestOut(BaseModel):
+    """By box."""
+
+    boxes: list[BoxOut]

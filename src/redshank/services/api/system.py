@@ -1,0 +1,159 @@
+"""The service itself: health, metrics, settings, and what could not become a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from redshank import __version__
+from redshank.core.errors import StoreError
+from redshank.core.ports import Commit, CountDeadLetters, DeadLetters, StoreTotals
+from redshank.core.records import DeadLetter
+from redshank.services.api.answers import Answer, time_text
+from redshank.services.api.params import WAIT_SECONDS, Limit, Offset, Service, responses
+from redshank.services.api.schemas import DeadLetterList, Health, Purged
+from redshank.services.context import Context
+
+router = APIRouter(tags=["system"])
+
+_PURGE = 1000
+_SHOWN_RAW = 4096
+Source = Annotated[str | None, Query(max_length=256)]
+
+
+@router.get("/health", summary="How redshank is", response_model=Health)
+def health(request: Request, context: Service) -> Answer:
+    """Always 200 while the process answers; `degraded` says that something does not work."""
+    return Answer(_health(context, request.app.state.started))
+
+
+@router.get(
+    "/ready",
+    summary="Whether redshank takes readings now",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "not ready"}},
+)
+def ready(request: Request, context: Service) -> Answer:
+    """200 when the store and the pipeline work, else 503."""
+    state = _health(context, request.app.state.started)
+    needed = (state["dependencies"][name]["status"] for name in ("store", "pipeline"))
+    return Answer(state, 200 if all(status == "healthy" for status in needed) else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus, or JSON with Accept: application/json",
+    responses={
+        200: {"content": {"text/plain": {}, "application/json": {"schema": {"type": "object"}}}},
+        **responses(401),
+    },
+    response_class=Response,
+)
+def metrics(request: Request, context: Service) -> Response:
+    """Counters, gauges and histograms of everything redshank does, and of its process."""
+    registry = context.telemetry.registry
+    vary = {"Vary": "Accept"}
+    if "application/json" in request.headers.get("accept", ""):
+        return Answer(metrics_json(registry), headers=vary)
+    return Response(generate_latest(registry), headers=vary, media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(
+    "/settings",
+    summary="The configuration in force, secrets masked",
+    response_model=dict[str, Any],
+    responses=responses(401),
+)
+def settings(context: Service) -> Answer:
+    """As it was read from files and environment at the start."""
+    return Answer(context.config.model_dump(mode="json"))
+
+
+@router.get(
+    "/dead-letters",
+    summary="What could not become a reading, newest first",
+    response_model=DeadLetterList,
+    responses=responses(401, 422, 503),
+)
+def dead_letters(
+    context: Service, source: Source = None, limit: Limit = 100, offset: Offset = 0
+) -> Answer:
+    """Each with the reason, which names field and value, and the first 4 KiB as they came."""
+    total = context.store.read(CountDeadLetters(source))
+    found = context.store.read(DeadLetters(source, limit, offset))
+    return Answer({"total": total, "dead_letters": [_letter(letter) for letter in found]})
+
+
+@router.delete(
+    "/dead-letters",
+    summary="Purge the dead letters",
+    response_model=Purged,
+    responses=responses(401, 503),
+)
+def purge_dead_letters(context: Service, source: Source = None) -> Answer:
+    """All of them, or those of one source."""
+    removed = 0
+    while found := context.store.read(DeadLetters(source, _PURGE)):
+        ids = [letter.id for letter in found if letter.id is not None]
+        context.runner.write(Commit(dead_letters_removed=ids)).result(WAIT_SECONDS)
+        removed += len(ids)
+    return Answer({"removed": removed})
+
+
+def metrics_json(registry: CollectorRegistry) -> dict[str, Any]:
+    """Metric name to its value, or to a list of values with their labels."""
+    found: dict[str, Any] = {}
+    for family in registry.collect():
+        for sample in family.samples:
+            if sample.labels:
+                line = {"labels": dict(sample.labels), "value": sample.value}
+                found.setdefault(sample.name, []).append(line)
+            else:
+                found[sample.name] = sample.value
+    return found
+
+
+def _health(context: Context, started: float) -> dict[str, Any]:
+    alive = context.runner.alive()
+    store, sources = _store(context), _sources(context)
+    pipeline = _state(alive, "" if alive else "the pipeline has stopped; restart redshank")
+    well = all(part["status"] == "healthy" for part in (store, pipeline, *sources.values()))
+    return {
+        "status": "healthy" if well else "degraded",
+        "version": __version__,
+        "uptime_seconds": context.clock.monotonic() - started,
+        "model_loaded": alive,
+        "dependencies": {"store": store, "pipeline": pipeline, "sources": sources},
+    }
+
+
+def _store(context: Context) -> dict[str, str]:
+    try:
+        totals = context.store.read(StoreTotals())
+    except StoreError as error:
+        return _state(False, str(error))
+    return _state(True, f"{totals.sensors} sensors, {totals.readings} readings")
+
+
+def _sources(context: Context) -> dict[str, dict[str, str]]:
+    latest = context.progress.latest()
+    return {each.source: _state(not each.error, each.error or each.text) for each in latest}
+
+
+def _state(well: bool, detail: str) -> dict[str, str]:
+    return {"status": "healthy" if well else "degraded", "detail": detail}
+
+
+def _letter(letter: DeadLetter) -> Mapping[str, Any]:
+    return {
+        "id": letter.id,
+        "time": time_text(letter.time),
+        "source": letter.source,
+        "reason": letter.reason,
+        "raw": letter.raw[:_SHOWN_RAW].decode("utf-8", "replace"),
+    }
