@@ -1,0 +1,170 @@
+/** Canvases that follow a shared view: one channel's chart, the heat strip, the time axis. */
+import { html, useEffect, useRef } from '../lib/html.js';
+import * as paint from '../lib/paint.js';
+import { nearest, valueRange } from '../lib/series.js';
+import { calm } from '../lib/view.js';
+
+/**
+ * @typedef {import('../lib/types').Columns} Columns
+ * @typedef {import('../lib/view.js').TimeView} TimeView
+ *
+ * @typedef {object} ChartProps
+ * @property {TimeView} view
+ * @property {Columns} data
+ * @property {string} channel
+ * @property {string} label what a screen reader says
+ * @property {number} height
+ * @property {{data: Columns, words: string, kind: 1 | 2}[]} [ghosts] earlier series, moved to this time
+ * @property {string} [focus] id of the incident whose span is drawn strongest
+ * @property {boolean} [axis] draw the time axis below
+ * @property {boolean} [small] fewer marks
+ */
+
+/** Room left of the plot for the values. @param {number} width */
+export const gutter = (width) => (width < 480 ? 44 : 64);
+export const EDGE = 12;
+
+/**
+ * A canvas that redraws with its view, its size, the theme and `draw`, at most once a frame.
+ * @param {{view: TimeView, height: number, label: string | null, draw: (ctx: CanvasRenderingContext2D, width: number, height: number) => boolean | void}} props
+ *   `draw` answers whether it wants another frame
+ */
+function Canvas({ view, height, label, draw }) {
+  const ref = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const latest = useRef(draw);
+  latest.current = draw;
+  const redraw = useRef(() => {});
+  useEffect(() => {
+    const canvas = /** @type {HTMLCanvasElement} */ (ref.current);
+    let frame = 0;
+    let width = canvas.clientWidth;
+    const now = () => {
+      frame = 0;
+      if (!width) return;
+      if (latest.current?.(paint.prepare(canvas, width, height), width, height)) soon();
+    };
+    const soon = () => { if (!frame) frame = requestAnimationFrame(now); };
+    redraw.current = soon;
+    const sizes = new ResizeObserver(() => { width = canvas.clientWidth; soon(); });
+    sizes.observe(canvas);
+    const stops = [view.subscribe(soon), paint.onTheme(soon)];
+    soon();
+    return () => {
+      cancelAnimationFrame(frame);
+      sizes.disconnect();
+      stops.forEach((stop) => stop());
+    };
+  }, [view, height]);
+  useEffect(() => redraw.current?.());
+  const style = { height: `${height}px` };
+  return label === null
+    ? html`<canvas ref=${ref} class="canvas" style=${style} aria-hidden="true"></canvas>`
+    : html`<canvas ref=${ref} class="canvas" style=${style} role="img" aria-label=${label}></canvas>`;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {number} width @param {number} top @param {number} bottom @param {TimeView} view @param {[number, number]} range @returns {paint.Frame} */
+function frame(ctx, width, top, bottom, view, range) {
+  const left = gutter(width);
+  const right = width - EDGE;
+  return {
+    ctx, left, right, top, bottom, ink: paint.palette(),
+    x: (t) => left + ((t - view.start) / (view.end - view.start)) * (right - left),
+    y: (v) => bottom - ((v - range[0]) / (range[1] - range[0])) * (bottom - top),
+  };
+}
+
+/** @param {Columns} data @param {string} channel @param {string | undefined} focus */
+function spansOf(data, channel, focus) {
+  const end = data.time.length ? data.time[data.time.length - 1] : data.to;
+  return data.incidents
+    .filter((i) => i.channels.includes(channel))
+    .map((i) => ({ start: Date.parse(i.start), end: i.end ? Date.parse(i.end) : Math.max(end, Date.parse(i.start)), strong: !focus || i.id === focus }));
+}
+
+/** Scales move to their new range over some frames, so that panning does not make lines jump. */
+class Easing {
+  /** @type {[number, number] | null} */
+  range = null;
+
+  /** @param {[number, number]} target @returns {boolean} whether it still moves */
+  toward(target) {
+    if (!this.range || calm.matches) { this.range = target; return false; }
+    const size = target[1] - target[0];
+    const far = Math.abs(target[0] - this.range[0]) + Math.abs(target[1] - this.range[1]);
+    if (far < size / 200 || far > size * 8) { this.range = target; return false; }
+    this.range = [this.range[0] + (target[0] - this.range[0]) * 0.3, this.range[1] + (target[1] - this.range[1]) * 0.3];
+    return true;
+  }
+}
+
+/** One channel: band, line, spans, flags, cursor. @param {ChartProps} props */
+export function ChannelChart({ view, data, channel, label, height, ghosts = [], focus, axis = false, small = false }) {
+  const easing = useRef(/** @type {Easing | null} */ (null));
+  easing.current ??= new Easing();
+  const ease = easing.current;
+  /** @param {CanvasRenderingContext2D} ctx @param {number} width @param {number} full */
+  const draw = (ctx, width, full) => {
+    const c = data.channels[channel];
+    if (!c) return false;
+    const at = paint.visible(data, view);
+    const moving = ease.toward(valueRange(c, at[0], at[1]));
+    const range = /** @type {[number, number]} */ (ease.range);
+    const f = frame(ctx, width, 4, full - (axis ? 22 : 2), view, range);
+    paint.timeGrid(f, view);
+    paint.valueAxis(f, range, c.resolution, 4);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(f.left, f.top, f.right - f.left, f.bottom - f.top);
+    ctx.clip();
+    layers(f, at, c, range);
+    ctx.restore();
+    if (axis) paint.timeAxis({ ...f, top: f.bottom + 8 }, view);
+    return moving;
+  };
+  /** @param {paint.Frame} f @param {[number, number]} at @param {import('../lib/types').ChannelColumns} c @param {[number, number]} range */
+  const layers = (f, at, c, range) => {
+    const spans = spansOf(data, channel, focus);
+    paint.incidentSpans(f, spans);
+    paint.band(f, data, c, at);
+    for (const ghost of ghosts) {
+      const g = ghost.data.channels[channel];
+      if (g) paint.thinLine(f, ghost.data, g.mean, paint.visible(ghost.data, view), ghost.kind === 1 ? f.ink.ghost1 : f.ink.ghost2, ghost.kind === 1 ? [5, 3] : [1, 3]);
+    }
+    if (!small) paint.thinLine(f, data, c.expected, at, f.ink.bandEdge, []);
+    paint.valueLine(f, data, c, at, f.ink.data);
+    paint.anomalousSteps(f, data, c, at, (t) => spans.some((s) => t >= s.start && t <= s.end));
+    if (!small) paint.flagTicks(f, data, c, at);
+    if (view.selection) paint.selected(f, view.selection);
+    if (view.cursor !== null) {
+      const i = nearest(data.time, view.cursor, data.gap);
+      paint.cursor(f, i < 0 ? view.cursor : data.time[i], i < 0 || c.mean[i] < range[0] ? NaN : c.mean[i]);
+    }
+  };
+  return html`<${Canvas} view=${view} height=${height} label=${label} draw=${draw} />`;
+}
+
+/** How unusual, over time. @param {{view: TimeView, data: Columns, budget: number, label: string}} props */
+export function HeatStrip({ view, data, budget, label }) {
+  /** @param {CanvasRenderingContext2D} ctx @param {number} width @param {number} height */
+  const draw = (ctx, width, height) => {
+    const f = frame(ctx, width, 2, height - 1, view, [0, 1]);
+    ctx.fillStyle = f.ink.grid;
+    ctx.fillRect(f.left, f.bottom, f.right - f.left, 1);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(f.left, f.top, f.right - f.left, f.bottom - f.top);
+    ctx.clip();
+    paint.heatStrip(f, data, paint.visible(data, view), budget);
+    if (view.selection) paint.selected(f, view.selection);
+    ctx.restore();
+    if (view.cursor !== null) paint.cursor(f, view.cursor, NaN);
+  };
+  return html`<${Canvas} view=${view} height=${28} label=${label} draw=${draw} />`;
+}
+
+/** The time axis below all charts. @param {{view: TimeView}} props */
+export function TimeAxis({ view }) {
+  /** @param {CanvasRenderingContext2D} ctx @param {number} width @param {number} height */
+  const draw = (ctx, width, height) => paint.timeAxis(frame(ctx, width, 6, height, view, [0, 1]), view);
+  return html`<${Canvas} view=${view} height=${24} label=${null} draw=${draw} />`;
+}
