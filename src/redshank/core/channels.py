@@ -321,7 +321,8 @@ def map_channels(titles: Iterable[tuple[str, str | None]]) -> list[ChannelMappin
 
 def _plain_title(title: str) -> str:
     """The normalised title without unit brackets, chip names and a running number."""
-    text = " ".join(_CHIPS.sub("", _BRACKETS.sub("", normalise(title)).strip()).split())
+    words = _BRACKETS.sub("", normalise(title)).replace("_", " ").strip()
+    text = " ".join(_CHIPS.sub("", words).split())
     numbered = _NUMBERED.match(text)
     return numbered["name"] if numbered else text
 

@@ -1,0 +1,298 @@
+"""Replay of files: what was once recorded, in time order, at any speed.
+
+Understood are *wide* files (a row per reading: sensor, time, a column per channel) and the *long*
+form of openSenseMap exports (a row per value: ``createdAt``, ``phenomenon``, ``value``).
+A folder may hold ``sensors.json`` beside its files::
+
+    {"file-name": {"sensor_id": "…", "name": "…", "site": "…", "exposure": "outdoor",
+                   "units": {"Luftdruck": "Pa"}, "tags": {}}}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from redshank.core.batch import Batch, concat
+from redshank.core.clock import SECOND, Clock, SystemClock
+from redshank.core.decode import RowError
+from redshank.core.errors import FileFormatError, SourceError
+from redshank.core.ports import Parcel
+from redshank.core.recording import Recording
+from redshank.core.records import DeadLetter, SensorInfo
+from redshank.core.tabular import find_tables, stem
+
+PARCEL = 5000
+"""Readings in one parcel, about."""
+HELD = 500_000
+"""Readings held in memory at once, over all files; a file that is smaller is sorted as a whole."""
+
+
+class FileReplay:
+    """Readings from files, merged over all of them in event-time order.
+
+    Args:
+        paths: files or folders; CSV, Parquet, NDJSON.
+        name: the source's name; its cursor belongs to it.
+        speed: event seconds per second; None for as fast as they are taken.
+        shift_to_now: move all times by one amount, so that the newest reading is from now.
+        sensors: what is known of sensors besides what files say, by sensor id.
+        clock: where "now" and the pace come from.
+        sleep: how to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        paths: Path | Iterable[Path],
+        *,
+        name: str = "replay",
+        speed: float | None = None,
+        shift_to_now: bool = False,
+        sensors: Iterable[SensorInfo] = (),
+        clock: Clock | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        if speed is not None and not speed > 0:
+            raise SourceError(f"replay speed {speed} cannot be used: it must be above 0")
+        self.name = name
+        self._paths = [paths] if isinstance(paths, Path) else list(paths)
+        self._speed = speed
+        self._shift_to_now = shift_to_now
+        self._sensors = {sensor.sensor_id: sensor for sensor in sensors}
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
+
+    async def parcels(self, cursor: str | None) -> AsyncIterator[Parcel]:
+        """Parcels of about 5,000 readings in time order; ends with the files.
+
+        Raises:
+            SourceError: a file cannot be read.
+        """
+        try:
+            async for parcel in self._parcels(cursor):
+                yield parcel
+        except FileFormatError as error:
+            raise SourceError(str(error)) from error
+
+    async def _parcels(self, cursor: str | None) -> AsyncIterator[Parcel]:
+        state = json.loads(cursor) if cursor else {"shift": None, "rows": {}}
+        if state["shift"] is None:
+            state["shift"] = await asyncio.to_thread(self._shift)
+        streams = self._streams(state["rows"])
+        pace = _Pace(self._speed, self._clock, self._sleep)
+        step = None if self._speed is None else max(SECOND // 1000, round(self._speed * SECOND / 2))
+        while True:
+            await asyncio.to_thread(_fill, streams)
+            waiting = [stream for stream in streams if stream.held]
+            if not waiting:
+                break
+            horizon = min((s.newest for s in streams if not s.finished), default=None)
+            for until in _cuts(waiting, horizon, step):
+                parcel = self._parcel(streams, until, state["shift"])
+                await pace.wait(until)
+                yield parcel
+        leftover = self._parcel(streams, 0, state["shift"])
+        if leftover.dead_letters:
+            yield leftover
+
+    def _shift(self) -> int:
+        if not self._shift_to_now:
+            return 0
+        newest = max((batch.time.max() for s in self._streams({}) for batch in s.rest()), default=0)
+        return self._clock.now() - int(newest)
+
+    def _streams(self, rows: Mapping[str, int]) -> list[_Stream]:
+        files = [(path, file) for path in self._paths for file in find_tables(path)]
+        held = max(PARCEL, HELD // len(files))
+        metadata = {path: _metadata(path) for path in self._paths}
+        now = self._clock.now()
+        return [
+            _Stream(file, metadata[path].get(stem(file), {}), now, held, rows.get(file.name, 0))
+            for path, file in files
+        ]
+
+    def _parcel(self, streams: list[_Stream], until: int, shift: int) -> Parcel:
+        parts = [batch for stream in streams for batch in stream.take(until)]
+        moved = [replace(batch, time=batch.time + shift) for batch in parts]
+        found = [info for stream in streams for info in stream.new_sensors(self.name)]
+        return Parcel(
+            batches=[batch.sorted_by_time() for batch in concat(moved)],
+            sensors=[self._known(info) for info in found],
+            dead_letters=[
+                DeadLetter(self._clock.now(), self.name, f"{path.name}: {_why(error)}", error.raw)
+                for stream in streams
+                for path, error in stream.new_errors()
+            ],
+            cursor=json.dumps({"shift": shift, "rows": {s.path.name: s.taken for s in streams}}),
+            progress=sum(stream.progress for stream in streams) / len(streams),
+        )
+
+    def _known(self, info: SensorInfo) -> SensorInfo:
+        """The sensor as its owner described it, with the channels that were found."""
+        known = self._sensors.get(info.sensor_id)
+        if known is None:
+            return info
+        return replace(known, channels={**info.channels, **known.channels}, source=self.name)
+
+
+class _Pace:
+    """Holds readings back until as much time has passed as between them."""
+
+    def __init__(
+        self, speed: float | None, clock: Clock, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._speed, self._clock, self._sleep = speed, clock, sleep
+        self._start: tuple[int, float] | None = None
+
+    async def wait(self, time: int) -> None:
+        if self._speed is None:
+            await self._sleep(0)
+            return
+        now = self._clock.monotonic()
+        if self._start is None:
+            self._start = (time, now)
+        due = self._start[1] + (time - self._start[0]) / SECOND / self._speed
+        await self._sleep(max(0.0, due - now))
+
+
+class _Stream:
+    """One file's readings in time order, held piece by piece.
+
+    Attributes:
+        path: the file.
+        newest: newest event time that is held.
+        taken: readings taken so far, those skipped at the start included.
+    """
+
+    def __init__(
+        self, path: Path, metadata: Mapping[str, Any], now: int, held: int, skip: int
+    ) -> None:
+        self.path = path
+        self.newest = 0
+        self.taken = skip
+        self.finished = False
+        self._recording = Recording(path, metadata, now)
+        self._pieces = self._sorted_pieces(held)
+        self._skip = skip
+        self._loaded = 0
+        self._held: list[Batch] = []
+        self._errors: list[RowError] = []
+
+    @property
+    def held(self) -> int:
+        """Readings in memory."""
+        return sum(map(len, self._held))
+
+    @property
+    def progress(self) -> float:
+        """Part of the file that is taken, 0 to 1."""
+        return self._recording.progress * self.taken / self._loaded if self._loaded else 1.0
+
+    def fill(self) -> None:
+        """Hold at least one reading, unless the file has ended."""
+        while not self._held and not self.finished:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self.finished = True
+                return
+            batches, errors = piece
+            before, self._loaded = self._loaded, self._loaded + sum(map(len, batches))
+            if self._loaded > self._skip or before >= self._skip:
+                # Errors of a piece that was begun before a restart are known already.
+                self._errors += errors if before >= self._skip else []
+                self._held = _without_first(batches, max(0, self._skip - before))
+            self.newest = max((int(b.time[-1]) for b in self._held), default=self.newest)
+
+    def take(self, until: int) -> list[Batch]:
+        """The held readings up to an event time, ends included."""
+        taken, kept = [], []
+        for batch in self._held:
+            cut = int(np.searchsorted(batch.time, until, side="right"))
+            taken += [batch.take(np.arange(cut))] if cut else []
+            kept += [batch.take(np.arange(cut, len(batch)))] if cut < len(batch) else []
+        self._held = kept
+        self.taken += sum(map(len, taken))
+        return taken
+
+    def times(self) -> list[Any]:
+        """Event times of what is held."""
+        return [batch.time for batch in self._held]
+
+    def rest(self) -> Iterator[Batch]:
+        """All batches of the file, without holding them."""
+        for batches, _ in self._pieces:
+            yield from batches
+
+    def new_errors(self) -> list[tuple[Path, RowError]]:
+        """Rows that could not be read since the last call."""
+        errors, self._errors = self._errors, []
+        return [(self.path, error) for error in errors]
+
+    def new_sensors(self, source: str) -> list[SensorInfo]:
+        """Sensors that were found, or found to have more channels, since the last call."""
+        return self._recording.new_sensors(source)
+
+    def _sorted_pieces(self, held: int) -> Iterator[tuple[list[Batch], list[RowError]]]:
+        """Pieces of up to ``held`` readings, each in time order."""
+        batches: list[Batch] = []
+        errors: list[RowError] = []
+        for more, wrong in self._recording.pieces(PARCEL):
+            batches += more
+            errors += wrong
+            if sum(map(len, batches)) >= held:
+                yield [batch.sorted_by_time() for batch in concat(batches)], errors
+                batches, errors = [], []
+        if batches or errors:
+            yield [batch.sorted_by_time() for batch in concat(batches)], errors
+
+
+def _fill(streams: list[_Stream]) -> None:
+    for stream in streams:
+        stream.fill()
+
+
+def _cuts(streams: list[_Stream], horizon: int | None, step: int | None) -> Iterator[int]:
+    """Event times that cut what is held up to the horizon into parcels; equal times stay together.
+
+    Beyond the horizon a file that is not read to its end may still bring earlier readings.
+    """
+    times = np.sort(np.concatenate([part for stream in streams for part in stream.times()]))
+    times = times if horizon is None else times[times <= horizon]
+    at = 0
+    while at < len(times):
+        until = times[min(at + PARCEL, len(times)) - 1]
+        if step is not None:
+            until = min(until, max(times[at], times[at] + step))
+        yield int(until)
+        at = int(np.searchsorted(times, until, side="right"))
+
+
+def _without_first(batches: list[Batch], n: int) -> list[Batch]:
+    """The batches without their ``n`` earliest readings, as :meth:`_Stream.take` counts them."""
+    if n == 0:
+        return batches
+    # Readings of one time are always taken together, so the time of the n-th decides.
+    last = np.sort(np.concatenate([batch.time for batch in batches]))[n - 1]
+    kept = [batch.take(batch.time > last) for batch in batches]
+    return [batch for batch in kept if len(batch)]
+
+
+def _metadata(path: Path) -> Mapping[str, Any]:
+    file = (path if path.is_dir() else path.parent) / "sensors.json"
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileFormatError(f"{file} is not JSON: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _why(error: RowError) -> str:
+    return f"row {error.index + 1}: {error.field}: {error.value!r} {error.reason}"
