@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from itertools import compress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -210,6 +211,8 @@ class Runner:
 
     def _work(self, messages: Sequence[Message]) -> None:
         """One group of parcels; whatever goes wrong, its senders learn of it and work goes on."""
+        # From here on nobody can take a parcel back; a sender that has gone already hears nothing.
+        heard = [message.done.set_running_or_notify_cancel() for message in messages]
         try:
             receipts = self._commit(messages)
         except Exception as error:
@@ -217,10 +220,10 @@ class Runner:
             self._telemetry.log.error("commit failed", error=str(error), exc_info=error)
             touched = {i for m in messages for batch in m.parcel.batches for i in batch.sensor_ids}
             self._pipeline.forget(sorted(touched))
-            for message in messages:
+            for message in compress(messages, heard):
                 message.done.set_exception(error)
             return
-        for message, receipt in zip(messages, receipts, strict=True):
+        for message, receipt in compress(zip(messages, receipts, strict=True), heard):
             message.done.set_result(receipt)
 
     def _commit(self, messages: Sequence[Message]) -> list[Receipt]:
