@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from redshank.core.batch import Bytes, Floats, Singles
 from redshank.detect.streaming import kernels
@@ -55,10 +57,20 @@ def fit(
         (n,) the evidence of the history under the new model.
     """
     known = np.where(np.isfinite(values), np.clip(values, -_LARGEST, _LARGEST), np.nan)
-    job = _Fit(shape, settings, block, known, trusted)
-    filled = _normalise(job)
-    table = kernels.features(shape, filled)
-    used = trusted.copy()
+    # One thread: small products gain nothing from more, and the bits must not depend on cores.
+    with _blas().limit(limits=1, user_api="blas"):
+        return _fit(_Fit(shape, settings, block, known, trusted), measured)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _fit(job: _Fit, measured: Singles) -> Singles:
+    shape = job.shape
+    table = kernels.features(shape, _normalise(job))
+    used = job.trusted.copy()
     used[: shape.lags] = False
     rows = table if used.all() else table[used]
     gram = (rows.T @ rows).astype(np.float64)
@@ -160,19 +172,21 @@ def _standardise(job: _Fit, leverage: Singles, measured: Singles) -> Singles:
 def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
     c = job.shape.channels
     rows = components[settled] if settled.any() else components
-    part = [rows[:, k * c : (k + 1) * c].astype(np.float64) for k in range(PARTS + 1)]
+    part = [rows[:, k * c : (k + 1) * c] for k in range(PARTS + 1)]
     seen = np.maximum(part[6].sum(axis=0), 1)
     squares = part[0] ** 2
     rms = np.sqrt(squares.sum(axis=0) / seen)
-    heavy = ((squares**2).sum(axis=0) / seen / 3) ** 0.25
+    heavy = (np.einsum("ij,ij->j", squares, squares) / seen / 3) ** 0.25
     job.put("v_scale", np.maximum(np.maximum(rms, heavy), 0.02))
     job.put("q_scale", np.maximum(part[1].mean(axis=0), 0.05))
-    job.put("x_scale", np.maximum(np.sqrt((part[3] ** 2).mean(axis=0)), 0.1))
+    job.put(
+        "x_scale", np.maximum(np.sqrt(np.einsum("ij,ij->j", part[3], part[3]) / len(rows)), 0.1)
+    )
     for name, k in (("s", 2), ("f", 4)):
         _put_sides(job, name, part[k])
 
 
-def _put_sides(job: _Fit, name: str, roughness: Floats) -> None:
+def _put_sides(job: _Fit, name: str, roughness: Singles) -> None:
     """Middle and one-sided deviations, so that noise and stuck each have their own unit."""
     mid = roughness.mean(axis=0)
     off = roughness - mid
