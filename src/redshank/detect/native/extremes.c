@@ -2,8 +2,8 @@
  *
  * Among n exchangeable values the next one is a new extreme on a given side with probability
  * 1 / (n + 1). That it lies k ranges beyond the old extreme is taken to be (1 + k)^-TAIL times as
- * likely (a Pareto tail), so a small record is nothing and a gross one is rare from the first
- * minutes on. The gross range test of QARTOD (IOOS), with limits learned instead of set.
+ * likely (a Pareto tail). Records of less than GROSS ranges are left to the streaming score, which
+ * knows more of them; a gross one is rare from the first minutes on. The gross range test of QARTOD (IOOS), with limits learned instead of set.
  * A value that is taken for a fault widens the range only when ACCEPT such values have come.
  */
 #include <math.h>
@@ -11,6 +11,7 @@
 #include "kernels.h"
 
 #define TAIL 4.0f
+#define GROSS 2.0       /* ranges beyond the old extreme from which a value counts at all */
 #define LEAST_ROWS 30.0f
 #define LEAST_CHANGES 20 /* a channel that hardly ever moved has no range yet */
 #define ACCEPT 20
@@ -46,7 +47,7 @@ API void rs_extremes(int64_t n, int32_t c, const int64_t *first, const double *v
             state->last = value;
             double range = state->high - state->low;
             double outside = fmax(value - state->high, state->low - value);
-            if (outside > 0.0 && range > 0.0 && state->rows >= LEAST_ROWS &&
+            if (outside > GROSS * range && range > 0.0 && state->rows >= LEAST_ROWS &&
                 state->changes >= LEAST_CHANGES) {
                 float k = (float)fmin(outside / range, 1e6);
                 *r = 2.0f * MONTH_ROWS / (state->rows + 1.0f) * powf(1.0f + k, -TAIL);
