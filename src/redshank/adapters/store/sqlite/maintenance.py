@@ -18,6 +18,8 @@ from redshank.core.clock import HOUR
 
 LARGE = 512
 """Rows from which on a chunk is left alone."""
+ROLLED = 128
+"""Rows from which on hourly steps are kept beside them."""
 MOST = 2048
 """Rows of a merged chunk at most."""
 
@@ -42,6 +44,20 @@ _TAILS = {
     "readings": "t.schema, t.seq, t.part, t.count, NULL, t.extras, t.records, NULL",
     "verdicts": "t.schema, t.seq, t.part, t.count, NULL, NULL, t.head, t.body",
 }
+
+_FROM_TAIL = (
+    " FROM commits k CROSS JOIN tail_{table} t ON t.seq = k.seq"
+    " WHERE k.seq <= ? AND t.sensor BETWEEN ? AND ?"
+)
+_REACH = "ifnull((SELECT c.seq FROM checkpoints c WHERE c.sensor = t.sensor), 0)"
+_COVERED = f" AND t.last_seq <= {_REACH}"
+_LOOSE = (
+    "INSERT INTO readings SELECT NULL, t.sensor, t.schema, t.seq, t.seq, t.part, t.first_time,"
+    " t.last_time, t.count, 0, NULL, NULL, t.extras, t.records"
+    + _FROM_TAIL.format(table="readings")
+    + f" AND t.seq > {_REACH}"
+)
+"""Readings that recovery may replay go one by one, as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +102,7 @@ class Maintenance:
             return True
         self._slab = self._slab or self._next_slab()
         if self._slab is None:
-            return self._vacuum()
+            return False
         self._slab = self._move(self._slab)
         return True
 
@@ -109,15 +125,11 @@ class Maintenance:
     def _move(self, slab: _Slab) -> _Slab | None:
         """Take the next sensors' rows out of the tail."""
         first, last = slab.sensor, slab.sensor + slab.stride - 1
-        covered = dict(
-            self._sql.execute(
-                "SELECT sensor, seq FROM checkpoints WHERE sensor BETWEEN ? AND ?", (first, last)
-            ).fetchall()
-        )
+        self._sql.execute(_LOOSE, (slab.last, first, last))
         for table in ("readings", "verdicts"):
             for key, chunks in self._taken(table, slab.last, first, last).items():
-                reach = slab.last if table == "verdicts" else covered.get(key, 0)
-                self._place(table, key, chunks, reach)
+                for rows in joined(self._view, chunks, extras=True):
+                    self._merge(table, key, rows)
         if last + 1 < slab.end:
             return replace(slab, sensor=last + 1)
         self._sql.execute("DELETE FROM commits WHERE seq <= ?", (slab.last,))
@@ -126,38 +138,28 @@ class Maintenance:
     def _taken(
         self, table: str, seq: int, first: int, last: int
     ) -> Mapping[int, list[Sequence[Any]]]:
-        """Chunks of the tail by sensor, removed from it."""
+        """Chunks of the tail by sensor that nothing replays; the tail loses all of them."""
         given = (seq, first, last)
+        covered = _COVERED.replace("last_seq", "seq") if table == "readings" else ""
         found: dict[int, list[Sequence[Any]]] = defaultdict(list)
         for key, *chunk in self._sql.execute(
-            f"SELECT t.sensor, {_TAILS[table]} FROM commits k CROSS JOIN tail_{table} t"
-            " ON t.seq = k.seq WHERE k.seq <= ? AND t.sensor BETWEEN ? AND ?",
-            given,
+            f"SELECT t.sensor, {_TAILS[table]}{_FROM_TAIL.format(table=table)}{covered}", given
         ):
             found[key].append(chunk)
         self._sql.execute(
-            f"DELETE FROM tail_{table} WHERE (seq, sensor, part) IN (SELECT t.seq, t.sensor, t.part"
-            f" FROM commits k CROSS JOIN tail_{table} t ON t.seq = k.seq"
-            " WHERE k.seq <= ? AND t.sensor BETWEEN ? AND ?)",
+            f"DELETE FROM tail_{table} WHERE (seq, sensor, part) IN"
+            f" (SELECT t.seq, t.sensor, t.part{_FROM_TAIL.format(table=table)})",
             given,
         )
         return found
 
-    def _place(self, table: str, key: int, chunks: list[Sequence[Any]], covered: int) -> None:
-        """Put chunks of a sensor into the body; those that recovery may replay stay as they are."""
-        loose = [chunk for chunk in chunks if chunk[1] > covered]
-        for chunk in loose:
-            self._insert(table, key, joined(self._view, [chunk], extras=True)[0])
-        settled = [chunk for chunk in chunks if chunk[1] <= covered]
-        for rows in joined(self._view, settled, extras=True):
-            self._merge(table, key, rows, covered)
-
-    def _merge(self, table: str, key: int, rows: Rows, covered: int) -> None:
+    def _merge(self, table: str, key: int, rows: Rows) -> None:
         """Insert rows, together with small chunks that are about as small."""
+        covered = _COVERED if table == "readings" else ""
         small = self._sql.execute(
-            f"SELECT id, count FROM {table} WHERE sensor = ? AND schema = ? AND count < {LARGE}"
-            " AND last_seq <= ? ORDER BY count",
-            (key, rows.number, covered),
+            f"SELECT id, count FROM {table} t WHERE sensor = ? AND schema = ? AND NOT settled"
+            f"{covered} ORDER BY count",
+            (key, rows.number),
         ).fetchall()
         absorbed = _worth(small, len(rows.records))
         if absorbed:
@@ -177,22 +179,24 @@ class Maintenance:
         seqs = None if first_seq == last_seq else (seq - first_seq).astype("<u4").tobytes()
         place = (key, rows.number, first_seq, last_seq, int(rows.part[0]))
         span = (int(time.min()), int(time.max()), len(time))
+        settled = len(time) >= LARGE
         if table == "readings":
             extras = pack_extras(_listed(rows.ids), _listed(rows.tags), 0, len(time))
             self._sql.execute(
-                "INSERT INTO readings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*place, *span, _rolled(rows), seqs, extras, rows.records.tobytes()),
+                "INSERT INTO readings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*place, *span, settled, _rolled(rows), seqs, extras, rows.records.tobytes()),
             )
             return
         assert rows.bodies is not None
         rate, status = rows.records["rate"], rows.bodies["status"]
         self._sql.execute(
-            "INSERT INTO verdicts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO verdicts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *place,
                 *span,
                 float(np.fmin.reduce(rate)),
                 int(status.max()),
+                settled,
                 _rolled(rows),
                 seqs,
                 rows.records.tobytes(),
@@ -226,15 +230,18 @@ class Maintenance:
                 [(count, key) for key, count in lost.items()],
             )
 
-    def _vacuum(self) -> bool:
-        """Give space back to the disk, once a quarter of the file is empty."""
+    def vacuum(self) -> bool:
+        """Give some space back to the disk, once a quarter of the file is empty; True for more.
+
+        Outside any transaction.
+        """
         pages, free = (
             int(self._sql.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("page_count", "freelist_count")
         )
         if free < 4096 or free * 4 < pages:
             return False
-        self._sql.execute("PRAGMA incremental_vacuum(2048)").fetchall()
+        self._sql.executescript("PRAGMA incremental_vacuum(1024)")
         return True
 
 
@@ -246,11 +253,11 @@ def _worth(small: Sequence[tuple[int, int]], rows: int) -> list[int]:
     found: list[int] = []
     total, taken = rows, []
     for number, count in small:
-        if total + count < 8 * max(1, count) and count > total:
+        if total < count < LARGE:
             break
         total += count
         taken.append(number)
-        if total >= 8 * count:
+        if total >= 8 * count or count >= LARGE:
             found = list(taken)
     return found
 
@@ -295,6 +302,8 @@ def _column(parts: Sequence[Rows], name: str) -> Any:
 def _rolled(rows: Rows) -> bytes | None:
     """Hourly steps of the rows, where they are much fewer."""
     time = rows.time
+    if len(time) < ROLLED:
+        return None
     hours = len(np.unique(time // HOUR))
     if hours * 4 > len(time):
         return None

@@ -131,7 +131,8 @@ class SqliteStore:
 
     def _tidy(self, now: int) -> bool:
         with self._transaction():
-            return self._maintenance.step(now)
+            more = self._maintenance.step(now)
+        return more or self._maintenance.vacuum()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

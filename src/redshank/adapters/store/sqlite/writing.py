@@ -21,7 +21,6 @@ from redshank.adapters.store.sqlite.codec import (
     pack_extras,
     pack_heads,
     pack_readings,
-    reading_type,
 )
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.core.batch import Batch, Bytes, Floats, Times
@@ -133,25 +132,30 @@ class Writing:
                 strict=False,
             ),
         )
-        self._newest(names, schema, records[groups.newest(records["time"])])
+        self._newest(groups, schema, records)
         tally.readings.append((groups.keys, first, last, counts))
         tally.cover(len(names), first, last)
 
-    def _newest(self, names: list[int], schema: int, records: Records) -> None:
-        """Keep the newest rows; a channel that is missing there keeps its older value."""
-        holes = np.flatnonzero(np.isnan(records["values"]).any(axis=1))
-        for at in holes.tolist():
-            old = self._sql.execute(
-                "SELECT record FROM newest WHERE sensor = ? AND schema = ?", (names[at], schema)
-            ).fetchone()
-            if old is not None:
-                before = np.frombuffer(old[0], reading_type(records["values"].shape[1]))[0]
-                values = records["values"][at]
-                records["values"][at] = np.where(np.isnan(values), before["values"], values)
-        blobs = cut(records, range(len(records) + 1))
+    def _newest(self, groups: Groups, schema: int, records: Records) -> None:
+        """Keep the newest row of each group; a channel that it lacks keeps its older value."""
+        latest = records[groups.newest(records["time"])]
+        names = groups.keys.tolist()
+        for at in np.flatnonzero(np.isnan(latest["values"]).any(axis=1)).tolist():
+            mine = records[groups.bounds[at] : groups.bounds[at + 1]]
+            earlier = mine[np.argsort(-mine["time"], kind="stable")]["values"]
+            for older in (earlier, self._stored_newest(names[at], schema, records.dtype)):
+                _fill(latest["values"][at], older)
+        blobs = cut(latest, range(len(latest) + 1))
         self._sql.executemany(
-            _NEWEST, zip(names, repeat(schema), records["time"].tolist(), blobs, strict=False)
+            _NEWEST, zip(names, repeat(schema), latest["time"].tolist(), blobs, strict=False)
         )
+
+    def _stored_newest(self, key: int, schema: int, layout: np.dtype[np.void]) -> Floats:
+        row = self._sql.execute(
+            "SELECT record FROM newest WHERE sensor = ? AND schema = ?", (key, schema)
+        ).fetchone()
+        stored: Floats = np.frombuffer(b"" if row is None else row[0], layout)["values"]
+        return stored
 
     def _verdicts(self, seq: int, part: int, verdicts: Verdicts, tally: _Tally) -> None:
         keys = self._directory.keys(verdicts.sensor_ids)[verdicts.sensor]
@@ -255,6 +259,14 @@ def _spans(records: Records, groups: Groups) -> tuple[Times, Times, Times]:
         np.maximum.reduceat(time, starts),
         np.diff(groups.bounds),
     )
+
+
+def _fill(row: Floats, older: Floats) -> None:
+    """Fill the missing values of a row, (C,), from older rows, (n, C), the newest of them first."""
+    for column in np.flatnonzero(np.isnan(row)):
+        there = older[~np.isnan(older[:, column]), column]
+        if len(there):
+            row[column] = there[0]
 
 
 def _extras(batch: Batch, groups: Groups) -> Iterable[str | None]:

@@ -95,6 +95,7 @@ CREATE TABLE readings (
     first_time INTEGER NOT NULL,
     last_time INTEGER NOT NULL,
     count INTEGER NOT NULL,
+    settled INTEGER NOT NULL,       -- 1: large enough to be left alone
     rollup BLOB,                    -- the same by hours
     seqs BLOB,                      -- u32 per row beyond first_seq; NULL: all 0
     extras TEXT,                    -- JSON: the senders' ids and tags
@@ -103,7 +104,7 @@ CREATE TABLE readings (
 CREATE INDEX readings_by_time ON readings (sensor, last_time, first_time);
 CREATE INDEX readings_by_newest ON readings (last_time);
 CREATE INDEX readings_by_oldest ON readings (first_time);
-CREATE INDEX readings_small ON readings (sensor, schema) WHERE count < 512;
+CREATE INDEX readings_loose ON readings (sensor, schema) WHERE NOT settled;
 CREATE TABLE verdicts (
     id INTEGER PRIMARY KEY,
     sensor INTEGER NOT NULL,
@@ -116,6 +117,7 @@ CREATE TABLE verdicts (
     count INTEGER NOT NULL,
     min_rate REAL,
     max_status INTEGER NOT NULL,
+    settled INTEGER NOT NULL,
     rollup BLOB,
     seqs BLOB,
     head BLOB NOT NULL,             -- time and rate
@@ -124,7 +126,7 @@ CREATE TABLE verdicts (
 CREATE INDEX verdicts_by_time ON verdicts (sensor, last_time, first_time);
 CREATE INDEX verdicts_by_newest ON verdicts (last_time);
 CREATE INDEX verdicts_anomalous ON verdicts (last_time) WHERE max_status >= 3;
-CREATE INDEX verdicts_small ON verdicts (sensor, schema) WHERE count < 512;
+CREATE INDEX verdicts_loose ON verdicts (sensor, schema) WHERE NOT settled;
 
 CREATE TABLE incidents (
     id TEXT PRIMARY KEY,

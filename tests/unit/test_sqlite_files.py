@@ -1,0 +1,75 @@
+"""The file: opening, locking, migrations and what goes wrong with it."""
+
+import sqlite3
+
+import pytest
+
+from redshank.adapters.store.sqlite import SqliteStore
+from redshank.adapters.store.sqlite.schema import migrations
+from redshank.checks.stores import readings
+from redshank.core.errors import StoreError
+from redshank.core.ports import Commit, Setting, StoreTotals
+
+
+def test_migrations_are_numbered_without_gaps():
+    assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_opening_applies_what_is_missing_once(tmp_path):
+    path = tmp_path / "new" / "folder" / "redshank.db"
+    first = SqliteStore(path)
+    assert first.migrated == [name for _, name, _ in migrations()]
+    first.close()
+    again = SqliteStore(path)
+    assert again.migrated == []
+    again.close()
+
+
+def test_a_database_of_a_newer_redshank_is_refused(tmp_path):
+    path = tmp_path / "redshank.db"
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(StoreError, match=r"newer redshank .*999.*upgrade"):
+        SqliteStore(path)
+
+
+def test_two_stores_do_not_share_a_file(tmp_path):
+    store = SqliteStore(tmp_path / "redshank.db")
+    with pytest.raises(StoreError, match="another redshank is using"):
+        SqliteStore(tmp_path / "redshank.db")
+    store.close()
+    SqliteStore(tmp_path / "redshank.db").close()
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    path = tmp_path / "redshank.db"
+    path.write_bytes(b"this is a letter to my aunt, not a database" * 100)
+    with pytest.raises(StoreError, match=r"redshank\.db: it is no redshank database: move it away"):
+        SqliteStore(path)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot open .*file"):
+        SqliteStore(tmp_path / "file" / "redshank.db")
+
+
+def test_a_closed_store_says_so(tmp_path):
+    store = SqliteStore(tmp_path / "redshank.db")
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.read(Setting("x"))
+    with pytest.raises(StoreError, match=r"redshank\.db"):
+        store.write(Commit(settings={"x": 1}))
+
+
+def test_a_name_that_is_no_text_spoils_only_its_commit(tmp_path):
+    store = SqliteStore(tmp_path / "redshank.db")
+    with pytest.raises(StoreError):
+        store.write(Commit(readings=[readings("\ud800", {"t": [1]})]))
+    store.write(Commit(readings=[readings("a", {"t": [1]})]))
+    assert store.read(StoreTotals()).readings == 1
+    store.close()
