@@ -14,6 +14,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,13 @@ class FileReplay:
         return self._clock.now() - int(newest)
 
     def _streams(self, rows: Mapping[str, int]) -> list[_Stream]:
-        files = [(path, file) for path in self._paths for file in find_tables(path)]
-        held = max(PARCEL, HELD // len(files))
+        tables = [(path, file) for path in self._paths for file in find_tables(path)]
+        held = max(PARCEL, HELD // len(tables))
         metadata = {path: _metadata(path) for path in self._paths}
         now = self._clock.now()
         return [
             _Stream(file, metadata[path].get(stem(file), {}), now, held, rows.get(file.name, 0))
-            for path, file in files
+            for path, file in tables
         ]
 
     def _parcel(self, streams: list[_Stream], until: int, shift: int) -> Parcel:
@@ -296,3 +297,11 @@ def _metadata(path: Path) -> Mapping[str, Any]:
 
 def _why(error: RowError) -> str:
     return f"row {error.index + 1}: {error.field}: {error.value!r} {error.reason}"
+
+
+def demo_source(
+    *, speed: float | None = None, shift_to_now: bool = True, clock: Clock | None = None
+) -> FileReplay:
+    """The bundled week of four real boxes, with its real gaps and faults."""
+    folder = Path(str(files("redshank.demo")))
+    return FileReplay(folder, name="demo", speed=speed, shift_to_now=shift_to_now, clock=clock)
