@@ -93,6 +93,8 @@ class JsonRequest(Request):
                 self._body = await read_body(self, limit)
             except FileFormatError as error:
                 raise Problem(400, str(error)) from error
+            if not self._body.strip():
+                raise Problem(400, "the body is not JSON: it is empty")
         return self._body
 
     async def json(self) -> Any:

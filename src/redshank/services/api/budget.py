@@ -29,7 +29,7 @@ _PAGE = 1000
 
 
 @router.get(
-    "", summary="The alarm budget in force", response_model=BudgetOut, responses=responses(401, 503)
+    "", summary="The alarm budget in force", response_model=BudgetOut, responses=responses(503)
 )
 def get_budget(context: Service) -> Answer:
     """What was promised for the last 30 days up to the newest reading, and what came."""
@@ -56,7 +56,7 @@ def get_budget(context: Service) -> Answer:
     "",
     summary="Change the alarm budget, for the last 30 days too",
     response_model=PreviewOut,
-    responses=responses(400, 401, 415, 422, 503),
+    responses=responses(400, 413, 415, 422, 503),
 )
 def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     """Per sensor and 30 days, or for the whole fleet and a day; answers like a preview."""
@@ -72,7 +72,7 @@ def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     "/preview",
     summary="What another budget would have brought",
     response_model=PreviewOut,
-    responses=responses(401, 422, 503),
+    responses=responses(422, 503),
 )
 def preview(
     context: Service,

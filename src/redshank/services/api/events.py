@@ -25,7 +25,7 @@ router = APIRouter(tags=["readings"])
     "/events/latest",
     summary="The newest readings",
     response_model=list[Event],
-    responses=responses(401, 422, 503),
+    responses=responses(404, 422, 503),
 )
 def latest_events(
     context: Service, sensor_id: SensorId = None, limit: Limit = 100, offset: Offset = 0
@@ -39,13 +39,13 @@ def latest_events(
     "/anomalies/latest",
     summary="The newest anomalous readings",
     response_model=list[Anomaly],
-    responses=responses(401, 422, 503),
+    responses=responses(404, 422, 503),
 )
 @router.get(
     "/anomalies",
     summary="Anomalous readings of a span",
     response_model=list[Anomaly],
-    responses=responses(401, 422, 503),
+    responses=responses(404, 422, 503),
 )
 def anomalies(
     context: Service,

@@ -12,11 +12,14 @@ _PAGE = re.compile(r"/(budget|(sensors|incidents)(/(?!sparklines$).*(?<!/series)
 
 def wants_page(scope: Scope, headers: Headers) -> bool:
     """Whether this call is a browser that navigates to one of the page's screens."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
-        return False
-    if not _PAGE.fullmatch(scope["path"]):
+    if scope["method"] not in ("GET", "HEAD") or not is_screen(scope["path"]):
         return False
     return scope["path"] == "/" or prefers_html(headers.get("accept", ""))
+
+
+def is_screen(path: str) -> bool:
+    """Whether the page has a screen at this address."""
+    return _PAGE.fullmatch(path) is not None
 
 
 def prefers_html(accept: str) -> bool:

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redshank.core.config import Config
 from redshank.services.api.faces import wants_page
 from redshank.services.api.problems import Problem
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""For everything but the page, which has its own."""
-
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_UNLESS_SET = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-cache"),
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OPEN = frozenset(("/health", "/ready", "/docs", "/openapi.json", "/", "/favicon.ico"))
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -113,18 +113,13 @@ class Gate:
 def _completed(send: Send) -> Send:
     async def complete(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            _set_missing(headers, SECURITY_HEADERS)
-            _set_missing(headers, {"Content-Security-Policy": CONTENT_POLICY})
-            _set_missing(headers, {"Cache-Control": "no-cache"})
+            headers = message["headers"]
+            present = {name for name, _ in headers}
+            headers.extend(_ALWAYS)
+            headers.extend(line for line in _UNLESS_SET if line[0] not in present)
         await send(message)
 
     return complete
-
-
-def _set_missing(headers: MutableHeaders, wanted: Mapping[str, str]) -> None:
-    for name, value in wanted.items():
-        headers.setdefault(name, value)
 
 
 def _is_open(scope: Scope, headers: Headers) -> bool:

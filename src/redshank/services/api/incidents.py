@@ -61,7 +61,7 @@ _PAGE = 1000
     "/incidents",
     summary="Incidents, open ones first",
     response_model=IncidentList,
-    responses=responses(401, 422, 503),
+    responses=responses(422, 503),
 )
 def list_incidents(
     context: Service,
@@ -83,7 +83,7 @@ def list_incidents(
 @router.get(
     "/incidents.csv",
     summary="Incidents as CSV",
-    responses={200: {"content": {"text/csv": {}}}, **responses(401, 422, 503)},
+    responses={200: {"content": {"text/csv": {}}}, **responses(422, 503)},
     response_class=StreamingResponse,
 )
 def export_incidents(
@@ -104,7 +104,7 @@ def export_incidents(
     "/incidents/{incident_id}",
     summary="One incident and its story",
     response_model=IncidentOut,
-    responses=responses(401, 404, 503),
+    responses=responses(404, 422, 503),
 )
 def get_incident(context: Service, incident_id: IncidentId) -> Answer:
     """A browser gets its screen of the page."""
@@ -115,7 +115,7 @@ def get_incident(context: Service, incident_id: IncidentId) -> Answer:
     "/incidents/{incident_id}/feedback",
     summary="Mark an incident as real, false or expected",
     response_model=IncidentOut,
-    responses=responses(400, 401, 404, 415, 422, 503),
+    responses=responses(400, 404, 413, 415, 422, 503),
 )
 def mark_incident(context: Service, incident_id: IncidentId, mark: FeedbackIn) -> Answer:
     """`null` takes the mark back."""
@@ -129,7 +129,7 @@ def mark_incident(context: Service, incident_id: IncidentId, mark: FeedbackIn) -
     "/incidents/{incident_id}/comments",
     summary="Add a comment",
     response_model=IncidentOut,
-    responses=responses(400, 401, 404, 415, 422, 503),
+    responses=responses(400, 404, 413, 415, 422, 503),
 )
 def comment_incident(context: Service, incident_id: IncidentId, said: CommentIn) -> Answer:
     """Comments stay with the incident in the order in which they came."""

@@ -23,13 +23,13 @@ _BOX_ID = re.compile(r"[0-9a-f]{24}", re.IGNORECASE)
     "/ingest",
     summary="Fetch boxes from openSenseMap now",
     response_model=IngestOut,
-    responses=responses(401, 403, 422, 429, 503),
+    responses=responses(422, 429, 503),
 )
 @router.post(
     "/ingest",
     summary="Fetch boxes from openSenseMap now",
     response_model=IngestOut,
-    responses=responses(401, 403, 422, 429, 503),
+    responses=responses(422, 429, 503),
 )
 async def ingest(
     context: Service,

@@ -26,7 +26,7 @@ MOST_VALUES = 1_000_000
 
 
 @router.get(
-    "/info", summary="The model in service", response_model=ModelInfo, responses=responses(401)
+    "/info", summary="The model in service", response_model=ModelInfo, responses=responses()
 )
 def model_info(context: Service) -> Answer:
     """Name, version, type, channels, features, parameters, when it was trained, and metrics."""
@@ -37,13 +37,13 @@ def model_info(context: Service) -> Answer:
     "/predict",
     summary="Score a table of numbers",
     response_model=TableScores,
-    responses=responses(400, 401, 413, 415, 422),
+    responses=responses(400, 413, 415, 422),
 )
 @router.post(
     "/predict/batch",
     summary="Score a table of numbers",
     response_model=TableScores,
-    responses=responses(400, 401, 413, 415, 422),
+    responses=responses(400, 413, 415, 422),
 )
 async def predict_table(table: TableIn, context: Service) -> Answer:
     """Rows in time order, a column a channel; from nothing, or learned on the first rows."""

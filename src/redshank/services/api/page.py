@@ -16,9 +16,9 @@ from pathlib import PurePosixPath
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from redshank.services.api.faces import wants_page
+from redshank.services.api.faces import is_screen, wants_page
 from redshank.services.api.problems import Problem
 
 POLICY = (
@@ -106,7 +106,8 @@ class PageFaces:
             return
         headers = Headers(scope=scope)
         if not (scope["path"].startswith("/assets/") or wants_page(scope, headers)):
-            await self._app(scope, receive, send)
+            two_faced = is_screen(scope["path"])
+            await self._app(scope, receive, _varying(send) if two_faced else send)
             return
         scope["redshank.page"] = True
         try:
@@ -114,6 +115,15 @@ class PageFaces:
         except Problem as problem:
             response = problem.response()
         await response(scope, receive, send)
+
+
+def _varying(send: Send) -> Send:
+    async def vary(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"].append((b"vary", b"Accept"))
+        await send(message)
+
+    return vary
 
 
 def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

@@ -9,6 +9,9 @@ from fastapi import Depends, Query, Request
 from redshank.core.clock import parse_time
 from redshank.services.context import Context
 
+WAIT_SECONDS = 60.0
+"""How long an edit may wait for its turn in the runner."""
+
 
 async def _context(request: Request) -> Context:
     context: Context = request.app.state.context
@@ -34,9 +37,12 @@ def micros(text: str | None, field: str) -> int | None:
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the problems that an endpoint can answer with."""
+    """OpenAPI's description of the problems of an endpoint, with those that every one has."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _WHEN[status], "content": content} for status in statuses}
+    return {
+        status: {"description": _WHEN[status], "content": content}
+        for status in sorted({401, 403, *statuses})
+    }
 
 
 _WHEN = {
@@ -50,6 +56,3 @@ _WHEN = {
     429: "the queue is full; nothing was taken",
     503: "starting or stopping, or the store cannot be written",
 }
-
-WAIT_SECONDS = 60.0
-"""How long an edit may wait for its turn in the runner."""

@@ -49,7 +49,7 @@ _BODY = {
     "/predict",
     summary="Score readings without storing or learning them",
     response_model=Prediction | list[Prediction],
-    responses=responses(400, 401, 413, 415, 422, 503),
+    responses=responses(400, 413, 415, 422, 503),
     openapi_extra=_BODY,
 )
 async def predict(request: Request, context: Service) -> Answer:

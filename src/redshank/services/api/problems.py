@@ -106,6 +106,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(TimeoutError, _late)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -126,6 +127,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _gone(request: Request, error: Exception) -> Response:
     return Problem(499, "the client closed the connection before its body was complete").response()
+
+
+async def _late(request: Request, error: Exception) -> Response:
+    return Problem(503, "the change waits for too long; look again whether it came").response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

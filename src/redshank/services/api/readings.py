@@ -15,7 +15,7 @@ from redshank.core.ports import Parcel, Receipt
 from redshank.core.records import DeadLetter
 from redshank.services.api.answers import Answer
 from redshank.services.api.body import LARGE, media_type, read_body
-from redshank.services.api.params import Service, responses
+from redshank.services.api.params import responses
 from redshank.services.api.problems import Problem
 from redshank.services.api.schemas import READING_EXAMPLE, Taken
 from redshank.services.context import Context
@@ -50,14 +50,15 @@ _BODY = {
     "/readings",
     summary="Take readings: a JSON object, an array, or one object per line",
     response_model=Taken,
-    responses=responses(400, 401, 413, 415, 422, 429, 503),
+    responses=responses(400, 413, 415, 422, 429, 503),
     openapi_extra=_BODY,
 )
-async def take_readings(request: Request, context: Service) -> Answer:
+async def take_readings(request: Request) -> Answer:
     """Answers when everything accepted is durable and scored; good rows are kept beside bad ones.
 
     `Content-Encoding: gzip` is allowed. Sending the same request again changes nothing.
     """
+    context: Context = request.app.state.context
     kind = media_type(request)
     if kind not in _JSON + _LINES:
         known = ", ".join((_JSON[0], _LINES[0]))

@@ -19,7 +19,11 @@ READING_EXAMPLE: dict[str, JsonValue] = {
     "event_id": "a-7",
     "room": "north",
 }
-PREDICT_EXAMPLE: dict[str, JsonValue] = {"sensor_id": "greenhouse-1", "temperature": 48.0, "humidity": 61}
+PREDICT_EXAMPLE: dict[str, JsonValue] = {
+    "sensor_id": "greenhouse-1",
+    "temperature": 48.0,
+    "humidity": 61,
+}
 
 
 class _In(BaseModel):

@@ -60,7 +60,7 @@ MOST_SPARKLINES = 100
     "",
     summary="The fleet, those that need a look first",
     response_model=SensorList,
-    responses=responses(401, 422, 503),
+    responses=responses(422, 503),
 )
 def list_sensors(
     context: Service,
@@ -88,7 +88,7 @@ def list_sensors(
     "/sparklines",
     summary="Small pictures of the last hours of many sensors",
     response_model=Sparklines,
-    responses=responses(401, 422, 503),
+    responses=responses(422, 503),
 )
 def sparklines(
     context: Service,
@@ -110,7 +110,7 @@ def sparklines(
     "/{sensor_id:path}/series",
     summary="Readings, expected bands, scores and incidents of a span",
     response_model=SeriesOut,
-    responses=responses(401, 404, 422, 503),
+    responses=responses(404, 422, 503),
 )
 def series(
     context: Service,
@@ -132,7 +132,7 @@ def series(
     "/{sensor_id:path}",
     summary="One sensor",
     response_model=SensorOut,
-    responses=responses(401, 404, 503),
+    responses=responses(404, 422, 503),
 )
 def get_sensor(context: Service, sensor_id: str) -> Answer:
     """The sensor as it stands; a browser gets its screen of the page."""
@@ -143,7 +143,7 @@ def get_sensor(context: Service, sensor_id: str) -> Answer:
     "/{sensor_id:path}",
     summary="Name a sensor, place it, tag it, give it a budget of its own",
     response_model=SensorOut,
-    responses=responses(400, 401, 404, 415, 422, 503),
+    responses=responses(400, 404, 413, 415, 422, 503),
 )
 def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
     """Only what is sent changes; `null` for `budget` takes the general one again."""
@@ -160,7 +160,7 @@ def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
     "/{sensor_id:path}",
     summary="Forget a sensor with all its data",
     status_code=204,
-    responses=responses(401, 404, 503),
+    responses=responses(404, 422, 503),
 )
 def forget_sensor(context: Service, sensor_id: str) -> Response:
     """Its readings, verdicts and incidents are gone after this."""
@@ -227,7 +227,7 @@ def _sparkline(store: Store, status: SensorStatus, span: int, points: int) -> di
     steps = store.read(query)
     means = resampled(steps, start, step, points)
     return {
-        "start": time_text(start),
+        "start": time_text(end - step * points),
         "step_seconds": step / SECOND,
         "channels": {name: means[i] for i, name in enumerate(steps.channels)},
     }

@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from redshank import __version__
+from redshank.core.config import shown
 from redshank.core.errors import StoreError
 from redshank.core.ports import Commit, CountDeadLetters, DeadLetters, StoreTotals
 from redshank.core.records import DeadLetter
@@ -50,7 +51,7 @@ def ready(request: Request, context: Service) -> Answer:
     summary="Metrics for Prometheus, or JSON with Accept: application/json",
     responses={
         200: {"content": {"text/plain": {}, "application/json": {"schema": {"type": "object"}}}},
-        **responses(401),
+        **responses(),
     },
     response_class=Response,
 )
@@ -67,18 +68,18 @@ def metrics(request: Request, context: Service) -> Response:
     "/settings",
     summary="The configuration in force, secrets masked",
     response_model=dict[str, Any],
-    responses=responses(401),
+    responses=responses(),
 )
 def settings(context: Service) -> Answer:
     """As it was read from files and environment at the start."""
-    return Answer(context.config.model_dump(mode="json"))
+    return Answer(shown(context.config))
 
 
 @router.get(
     "/dead-letters",
     summary="What could not become a reading, newest first",
     response_model=DeadLetterList,
-    responses=responses(401, 422, 503),
+    responses=responses(422, 503),
 )
 def dead_letters(
     context: Service, source: Source = None, limit: Limit = 100, offset: Offset = 0
@@ -93,7 +94,7 @@ def dead_letters(
     "/dead-letters",
     summary="Purge the dead letters",
     response_model=Purged,
-    responses=responses(401, 503),
+    responses=responses(503),
 )
 def purge_dead_letters(context: Service, source: Source = None) -> Answer:
     """All of them, or those of one source."""
