@@ -1,0 +1,58 @@
+"""``redshank run``: the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from redshank.cli.console import settings
+from redshank.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from redshank.core.config import Config, Loaded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)
+
+
+def run(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds the store.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Replay a week of real sensors.")] = False,
+    box: Annotated[
+        list[str] | None, typer.Option(help="openSenseMap box to follow live; repeatable.")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page.")] = False,
+) -> None:
+    """Serve the page and the API, and score what comes in.
+
+    With neither --demo nor --box it follows the boxes of the configuration, if there are any, and
+    waits for POST /readings.
+    """
+    if demo and box:
+        raise ConfigError("--demo and --box exclude each other: choose one of them")
+    loaded = settings(data, host=host, port=port, opensensemap_boxes=tuple(box) if box else None)
+    config = _in_its_own_folder(loaded) if demo else loaded.config
+    _run(config, demo, not no_open)
+
+
+def _in_its_own_folder(loaded: Loaded) -> Config:
+    """The demo leaves the default data folder alone, so that real sensors stay by themselves."""
+    if loaded.origins["data_dir"] != "default":
+        return loaded.config
+    return loaded.config.model_copy(update={"data_dir": loaded.config.data_dir / "demo"})
+
+
+def _run(config: Config, demo: bool, browse: bool) -> None:
+    from redshank import wiring
+    from redshank.cli.serving import host, run_loop
+    from redshank.cli.watching import Watcher
+
+    sources = wiring.demo_sources() if demo else wiring.box_sources(config)
+    watcher = Watcher(config.data_dir, browse)
+    run_loop(host(config, sources, watcher))
