@@ -1,7 +1,7 @@
 /** The page: frame, addresses, live connection. */
 import { html, render, useEffect, useRef } from './lib/html.js';
 import { get } from './lib/api.js';
-import { ago, moment } from './lib/format.js';
+import { date, moment } from './lib/format.js';
 import { useNow } from './lib/hooks.js';
 import { address, listen } from './lib/router.js';
 import { start } from './lib/socket.js';
@@ -28,7 +28,7 @@ function Liveness() {
   const now = useNow();
   if (state === 'lost') return html`<span class="live"><${Mark} shape="silent" />Not connected</span>`;
   if (state === 'connecting') return html`<span class="live">Connecting …</span>`;
-  if (now.recorded) return html`<span class="live" title="The readings are a recording: times count from its newest reading"><span class="wide">Recording, as of </span>${moment(now.time, Date.now())}</span>`;
+  if (now.recorded) return html`<span class="live" title="The readings are a recording: times count from its newest reading"><span class="wide">Recording, as of ${moment(now.time, Date.now())}</span><span class="narrow">${date(now.time)}</span></span>`;
   return html`<span class="live"><${Mark} shape="normal" />Live</span>`;
 }
 

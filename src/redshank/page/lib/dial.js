@@ -1,17 +1,21 @@
 /** The alarm budget's scale: logarithmic, .1 … 30 a sensor and month. Pure functions. */
 
-export const LEAST = 0.1;
-export const MOST = 30;
-export const STEPS = 100;
+/** Preferred numbers (IEC 60063, E24): evenly apart on a log scale, two digits each, 1 and 3 among them. */
+const DECADE = [10, 11, 12, 13, 15, 16, 18, 20, 22, 24, 27, 30, 33, 36, 39, 43, 47, 51, 56, 62, 68, 75, 82, 91];
+const VALUES = [0.01, 0.1, 1].flatMap((scale) => DECADE.map((v) => Number((v * scale).toPrecision(2)))).filter((v) => v <= 30);
 
-/** Values a dial stops at: two digits carry what an alarm budget means. @param {number} value */
-const round = (value) => Number(value.toPrecision(2));
+/** The dial's last step; its first is 0. */
+export const STEPS = VALUES.length - 1;
 
 /** @param {number} step 0 … STEPS @returns {number} false alarms a sensor and month */
-export const valueAt = (step) => round(LEAST * (MOST / LEAST) ** (step / STEPS));
+export const valueAt = (step) => VALUES[Math.min(STEPS, Math.max(0, Math.round(step)))];
 
-/** @param {number} value @returns {number} step, not rounded */
-export const stepOf = (value) => (STEPS * Math.log(Math.min(MOST, Math.max(LEAST, value)) / LEAST)) / Math.log(MOST / LEAST);
+/** @param {number} value @returns {number} where it stands on the dial, between steps if need be */
+export function stepOf(value) {
+  const right = VALUES.findIndex((v) => v >= value);
+  if (right <= 0) return right < 0 ? STEPS : 0;
+  return right - 1 + Math.log(value / VALUES[right - 1]) / Math.log(VALUES[right] / VALUES[right - 1]);
+}
 
 /** Marks below the dial. */
 export const TICKS = [0.1, 0.3, 1, 3, 10, 30];

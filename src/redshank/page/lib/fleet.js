@@ -1,5 +1,5 @@
 /** What the fleet says in words. */
-import { MINUTE, SECOND, plural, span, count } from './format.js';
+import { MINUTE, SECOND, about, count, plural } from './format.js';
 import { newest } from './store.js';
 
 /**
@@ -71,7 +71,7 @@ export function asides(fleet, now) {
   if (warning) words.push(`${plural(warning, 'sensor')} close to the alarm level`);
   if (learning && (learning < total || open)) words.push(`${plural(learning, 'sensor')} still learning`);
   const silent = fleet.sensors.map((s) => ({ s, ms: silence(s, now) })).filter(({ ms }) => ms > 0);
-  if (silent.length === 1) words.push(`${nameOf(silent[0].s)} silent for ${span(silent[0].ms)}`);
+  if (silent.length === 1) words.push(`${nameOf(silent[0].s)} silent for ${about(silent[0].ms)}`);
   else if (silent.length) words.push(`${plural(silent.length, 'sensor')} silent`);
   return words;
 }

@@ -32,7 +32,8 @@ export function digitsOf(resolution) {
   if (!resolution || !(resolution > 0)) return 2;
   for (let digits = 0; digits < 6; digits += 1) {
     const scaled = resolution * 10 ** digits;
-    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 * Math.max(1, scaled)) return digits;
+    const whole = Math.round(scaled);
+    if (whole >= 1 && Math.abs(scaled - whole) < 1e-6 * scaled) return digits;
   }
   return 6;
 }
@@ -101,22 +102,26 @@ export function span(ms) {
   return rest ? `${whole} ${unit} ${rest} ${nextUnit}` : `${whole} ${unit}`;
 }
 
+/** A duration in one unit, rounded down: "6 h". @param {number} ms */
+export function about(ms) {
+  const size = Math.abs(ms);
+  if (size < MINUTE) return `${Math.floor(size / SECOND)} s`;
+  if (size < HOUR) return `${Math.floor(size / MINUTE)} min`;
+  if (size < 2 * DAY) return `${Math.floor(size / HOUR)} h`;
+  if (size < 60 * DAY) return `${Math.floor(size / DAY)} days`;
+  if (size < 730 * DAY) return `${Math.floor(size / (30.44 * DAY))} months`;
+  return `${Math.floor(size / (365.25 * DAY))} years`;
+}
+
 /**
- * One unit, rounded down: "6 h ago".
+ * "6 h ago", "in 5 min", "just now".
  * @param {number} time
  * @param {number} now
  */
 export function ago(time, now) {
   const past = now - time;
-  const size = Math.abs(past);
-  if (size < 5 * SECOND) return 'just now';
-  const text =
-    size < MINUTE ? `${Math.floor(size / SECOND)} s`
-    : size < HOUR ? `${Math.floor(size / MINUTE)} min`
-    : size < 2 * DAY ? `${Math.floor(size / HOUR)} h`
-    : size < 60 * DAY ? `${Math.floor(size / DAY)} days`
-    : size < 730 * DAY ? `${Math.floor(size / (30.44 * DAY))} months`
-    : `${Math.floor(size / (365.25 * DAY))} years`;
+  if (Math.abs(past) < 5 * SECOND) return 'just now';
+  const text = about(past);
   return past > 0 ? `${text} ago` : `in ${text}`;
 }
 

@@ -16,7 +16,7 @@
  * @property {(value: number) => number} y
  * @property {Palette} ink
  *
- * @typedef {Record<'ink' | 'ink2' | 'ink3' | 'line' | 'grid' | 'surface' | 'accent' | 'data' | 'envelope' | 'band' | 'bandEdge' | 'anomaly' | 'anomalyTint' | 'warning' | 'ghost1' | 'ghost2', string> & {font: string}} Palette
+ * @typedef {Record<'ink' | 'ink2' | 'ink3' | 'line' | 'grid' | 'surface' | 'accent' | 'data' | 'envelope' | 'band' | 'bandEdge' | 'anomaly' | 'anomalyTint' | 'warning' | 'normal' | 'ghost1' | 'ghost2', string> & {font: string}} Palette
  */
 import { firstAt, heat, pixelColumns, runs } from './series.js';
 import { number } from './format.js';
@@ -43,7 +43,7 @@ export function palette() {
   cached = {
     ink: of('--ink'), ink2: of('--ink-2'), ink3: of('--ink-3'), line: of('--line'), grid: of('--grid'), surface: of('--surface'),
     accent: of('--accent'), data: of('--data'), envelope: of('--envelope'), band: of('--band'), bandEdge: of('--band-edge'),
-    anomaly: of('--anomaly'), anomalyTint: of('--anomaly-tint'), warning: of('--warning'),
+    anomaly: of('--anomaly'), anomalyTint: of('--anomaly-tint'), warning: of('--warning'), normal: of('--normal'),
     ghost1: of('--ghost-1'), ghost2: of('--ghost-2'),
     font: `11px ${getComputedStyle(document.body).fontFamily}`,
   };
@@ -254,7 +254,7 @@ export function heatStrip(f, data, at, budget) {
 export function cursor(f, time, value) {
   const x = Math.round(f.x(time)) + 0.5;
   if (x < f.left || x > f.right) return;
-  f.ctx.fillStyle = f.ink.ink3;
+  f.ctx.fillStyle = f.ink.ghost1;
   f.ctx.fillRect(x - 0.5, f.top, 1, f.bottom - f.top);
   if (Number.isNaN(value)) return;
   f.ctx.beginPath();

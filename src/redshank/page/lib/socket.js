@@ -76,10 +76,19 @@ function lost() {
   if (!keyWanted.get()) timer = window.setTimeout(connect, wait);
 }
 
+/** A connection opened without the key waits for it in vain: begin anew. */
+function withKey() {
+  if (greeted) return;
+  const old = socket;
+  socket = null;
+  old?.close();
+  connect();
+}
+
 /** Start, and come back at once when the network or the key does. */
 export function start() {
   connect();
   addEventListener('online', connect);
   document.addEventListener('visibilitychange', () => { if (!document.hidden) connect(); });
-  keyWanted.subscribe((wanted) => { if (!wanted) connect(); });
+  keyWanted.subscribe((wanted) => { if (!wanted) withKey(); });
 }

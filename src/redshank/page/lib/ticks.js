@@ -16,7 +16,7 @@ export function valueTicks(low, high, most) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999) ?? 10 * power;
   const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) ticks.push(i * step);
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i += 1) ticks.push(i * step + 0);
   return ticks;
 }
 
@@ -49,7 +49,7 @@ function calendarTicks(start, end, step) {
   const days = Math.max(1, Math.round(step / DAY));
   const day = new Date(start);
   day.setHours(0, 0, 0, 0);
-  if (step >= DAY) day.setDate(day.getDate() - (Math.floor(localDay(day) / 1) % days));
+  if (step >= DAY) day.setDate(day.getDate() - (localDay(day) % days));
   while (day.getTime() <= end) {
     const midnight = day.getTime();
     day.setDate(day.getDate() + days);

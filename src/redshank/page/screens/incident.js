@@ -162,8 +162,10 @@ export function IncidentScreen({ id }) {
         ['Kind', html`${incident.kind.replaceAll('_', ' ')} <span class="quiet">${plural(incident.rows, 'reading')}</span>`],
       ].filter(Boolean)} />
     </header>
-    <${Feedback} incident=${incident} changed=${changed} />
-    <${Causes} incident=${incident} channels=${sensor.data?.channels ?? {}} />
+    <div class="two">
+      <${Causes} incident=${incident} channels=${sensor.data?.channels ?? {}} />
+      <${Feedback} incident=${incident} changed=${changed} />
+    </div>
     <${Evidence} incident=${incident} />
     <div class="two"><${Comments} incident=${incident} changed=${changed} /><${Notified} incident=${incident} /></div>`;
 }

@@ -2,7 +2,7 @@
 import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part } from '../lib/api.js';
 import { csv, download, seriesRows } from '../lib/csv.js';
-import { budgetWords, count, range as rangeWords, rhythm, span } from '../lib/format.js';
+import { about, budgetWords, count, range as rangeWords, rhythm, span } from '../lib/format.js';
 import { hearOf, nameOf, silence } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle, useWidth } from '../lib/hooks.js';
 import { PRESETS, parseRange, presetRange, rangeQuery, serves, wanted } from '../lib/range.js';
@@ -222,9 +222,9 @@ function Head({ sensor, incidents }) {
   return html`<header class="screen-head">
     <p class="crumb"><a href="/">Sensors</a></p>
     <h1>${nameOf(sensor)}</h1>
-    <p class="lead"><${State} shape=${silent ? 'silent' : sensor.status} word=${silent ? `silent for ${span(silent)}` : sensor.status} />
+    <p class="lead"><${State} shape=${silent ? 'silent' : sensor.status} word=${`${silent ? `silent for ${about(silent)}` : sensor.status}${open ? ':' : ','}`} />
       ${open ? html` <a href=${`/incidents/${open.id}`}>${open.title}</a> since <${Time} at=${open.opened} form="absolute" />`
-        : sensor.status === 'learning' ? ' It does not know yet what is normal here; no alarms so far.' : ' Nothing is open.'}</p>
+        : sensor.status === 'learning' ? ' it does not know yet what is normal here; no alarms so far' : ' no incident is open'}</p>
     <${Facts} items=${[
       ['Last reading', html`<${Time} at=${sensor.last_seen} />`],
       ['Rhythm', rhythm(sensor.rhythm_seconds)],

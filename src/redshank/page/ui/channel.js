@@ -59,15 +59,6 @@ function Readout({ view, data, channel }) {
 
 /** @param {{view: TimeView, data: Columns, channel: string}} props */
 function Table({ view, data, channel }) {
-  const [open, setOpen] = useState(false);
-  return html`<details class="table" onToggle=${(/** @type {any} */ e) => setOpen(e.target.open)}>
-    <summary>Table<span class="sr"> of ${channelName(channel)}</span></summary>
-    ${open && html`<${Rows} view=${view} data=${data} channel=${channel} />`}
-  </details>`;
-}
-
-/** @param {{view: TimeView, data: Columns, channel: string}} props */
-function Rows({ view, data, channel }) {
   const c = data.channels[channel];
   const from = firstAt(data.time, view.start);
   const to = firstAt(data.time, view.end);
@@ -97,10 +88,13 @@ function words(data, channel, view) {
   return `${channelName(channel)}: ${quantity(low, c.unit, c.resolution)} to ${quantity(high, c.unit, c.resolution)}${spans ? `, ${spans} anomalous ${spans === 1 ? 'span' : 'spans'}` : ''}`;
 }
 
-/** @param {{view: TimeView, data: Columns, channel: string, title: string | null, height: number, ghosts?: any, focus?: string, table?: boolean}} props */
-export const ChannelPanel = ({ view, data, channel, title, height, ghosts, focus, table = true }) => html`
-  <section class="channel" aria-label=${channelName(channel)}>
-    <header><h3 title=${title ?? ''}>${sentence(channelName(channel))}</h3><${Readout} view=${view} data=${data} channel=${channel} /></header>
+/** @param {{view: TimeView, data: Columns, channel: string, title: string | null, height: number, ghosts?: any, focus?: string}} props */
+export function ChannelPanel({ view, data, channel, title, height, ghosts, focus }) {
+  const [table, setTable] = useState(false);
+  return html`<section class="channel" aria-label=${channelName(channel)}>
+    <header><h3 title=${title ?? ''}>${sentence(channelName(channel))}</h3><${Readout} view=${view} data=${data} channel=${channel} />
+      <button class="plain push" aria-expanded=${table} onClick=${() => setTable(!table)}>Table<span class="sr"> of ${channelName(channel)}</span></button></header>
     <${ChannelChart} view=${view} data=${data} channel=${channel} height=${height} ghosts=${ghosts} focus=${focus} label=${words(data, channel, view)} />
     ${table && html`<${Table} view=${view} data=${data} channel=${channel} />`}
   </section>`;
+}

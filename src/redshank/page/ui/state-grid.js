@@ -54,7 +54,7 @@ function drawCell(ctx, x, y, status) {
     ctx.fillStyle = ink.warning;
     ctx.moveTo(x + 6, y + 1); ctx.lineTo(x + 12, y + 11); ctx.lineTo(x, y + 11);
   } else if (status === 'normal') {
-    ctx.fillStyle = ink.ghost1;
+    ctx.fillStyle = ink.normal;
     ctx.arc(x + 6, y + 6, 3, 0, 7);
   } else {
     ctx.strokeStyle = ink.ink3;
