@@ -111,8 +111,8 @@ class Watcher(Events):
             if task.description == source:
                 self._bar.update(task.id, completed=part, note=text)
                 return
-        task = self._bar.add_task(source, total=1.0, note=text)
-        self._bar.update(task, completed=part)
+        added = self._bar.add_task(source, total=1.0, note=text)
+        self._bar.update(added, completed=part)
 
     def close(self) -> None:
         """Take the progress bar away."""

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from redshank.core.clock import Clock, format_time, to_micros
-from redshank.core.clock import datetime as _datetime
+from redshank.core.clock import Clock, format_time, parse_time
 from redshank.core.config import Config
 from redshank.core.errors import RedshankError
 
@@ -26,7 +25,7 @@ OLDEST_PYTHON = (3, 11)
 LEAST_FREE = 500 * 1024 * 1024
 MEGABYTE = 1024 * 1024
 REACH_SECONDS = 10.0
-RELEASED = to_micros(_datetime(2025, 1, 1))
+RELEASED = parse_time("2025-01-01")
 NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
