@@ -21,6 +21,7 @@ from redshank.adapters.store.sqlite.codec import (
     Schema,
     body_type,
     reading_type,
+    stretch,
 )
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.core.batch import Batch, Floats, Times
@@ -174,23 +175,27 @@ def joined(view: View, chunks: Sequence[Sequence[Any]], extras: bool = False) ->
 
 def _joined(number: int, schema: Schema, chunks: list[Sequence[Any]], extras: bool) -> Rows:
     counts = np.array([chunk[3] for chunk in chunks])
-    first = b"".join([chunk[6] for chunk in chunks])
     channels = len(schema.channels)
     judged = chunks[0][7] is not None
+    layout = HEAD if judged else reading_type(channels)
     rows = Rows(
         number,
         schema,
         _seqs(chunks, counts),
         np.repeat(np.array([chunk[2] for chunk in chunks]), counts),
-        np.frombuffer(first, HEAD if judged else reading_type(channels)),
+        np.frombuffer(_bytes(chunks, 6, layout), layout),
     )
     if judged:
-        rest = b"".join([chunk[7] for chunk in chunks])
-        rows = replace(rows, bodies=np.frombuffer(rest, body_type(channels)))
+        layout = body_type(channels)
+        rows = replace(rows, bodies=np.frombuffer(_bytes(chunks, 7, layout), layout))
     if extras and any(chunk[5] for chunk in chunks):
         ids, tags = (_extras(chunks, counts, name) for name in ("ids", "tags"))
         rows = replace(rows, ids=ids, tags=tags)
     return rows
+
+
+def _bytes(chunks: list[Sequence[Any]], column: int, layout: np.dtype[np.void]) -> bytes:
+    return b"".join([stretch(chunk[column], chunk[3], layout) for chunk in chunks])
 
 
 def _seqs(chunks: list[Sequence[Any]], counts: NDArray[np.int64]) -> Times:

@@ -7,6 +7,7 @@ sorted batch is cut into chunks by slicing one buffer.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -115,6 +116,26 @@ def cut(records: Records, bounds: Sequence[int]) -> list[memoryview]:
     data = records.view(np.uint8).data
     edges = [bound * size for bound in bounds]
     return [data[a:b] for a, b in pairwise(edges)]
+
+
+def squeeze(records: Records) -> bytes:
+    """Bytes of many records, compressed where that makes them fewer.
+
+    Like bytes of all records come together first, as the shuffle filter of HDF5 does it: exponents
+    and constant columns all but vanish.
+    """
+    plain = records.tobytes()
+    by_place = np.frombuffer(plain, np.uint8).reshape(len(records), -1).T
+    packed = zlib.compress(by_place.tobytes(), 1)
+    return packed if len(packed) < len(plain) else plain
+
+
+def stretch(stored: bytes, count: int, layout: np.dtype[np.void]) -> bytes:
+    """Bytes of ``count`` records; what is shorter than they are was squeezed."""
+    if len(stored) == count * layout.itemsize:
+        return stored
+    by_place = np.frombuffer(zlib.decompress(stored), np.uint8).reshape(-1, count)
+    return by_place.T.tobytes()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from redshank.adapters.store.sqlite.chunks import (
     reading_rows,
     verdict_rows,
 )
-from redshank.adapters.store.sqlite.codec import HEAD, reading_type
+from redshank.adapters.store.sqlite.codec import HEAD, body_type, reading_type, stretch
 from redshank.adapters.store.sqlite.queries import setting
 from redshank.core.clock import format_time
 from redshank.core.ports import LatestReadings, Setting, StoredRow
@@ -124,24 +123,21 @@ def _commits(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -
 
 
 def _columns(table: str) -> str:
-    return "schema, records" if table == "readings" else "schema, head, body"
+    return "schema, count, records" if table == "readings" else "schema, count, head, body"
 
 
 def _load(view: View, source: _Source, span: Span, anomalous: bool) -> set[Row]:
     found: set[Row] = set()
-    for key, number, *blobs in view.sql.execute(source.query, source.given):
+    for key, number, count, *blobs in view.sql.execute(source.query, source.given):
         channels = len(view.schemas.of(view.sql, number).channels)
-        records = np.frombuffer(blobs[0], HEAD if anomalous else reading_type(channels))
+        layout = HEAD if anomalous else reading_type(channels)
+        records = np.frombuffer(stretch(blobs[0], count, layout), layout)
         kept = (records["time"] >= span[0]) & (records["time"] <= span[1])
         if anomalous:
-            kept &= _statuses(blobs[1], len(records)) >= Status.ANOMALY
+            body = np.frombuffer(stretch(blobs[1], count, body_type(channels)), body_type(channels))
+            kept &= body["status"] >= Status.ANOMALY
         found.update((time, key) for time in records["time"][kept].tolist())
     return found
-
-
-def _statuses(body: bytes, rows: int) -> Any:
-    """(n,) status of each row; it stands at the same place in the bodies of all schemas."""
-    return np.frombuffer(body, np.uint8).reshape(rows, -1)[:, 12]
 
 
 def _in_force(view: View, rows: Sequence[Row]) -> Iterator[Row]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from redshank.adapters.store.sqlite import rollup
 from redshank.adapters.store.sqlite.chunks import Rows, View, joined
-from redshank.adapters.store.sqlite.codec import pack_extras
+from redshank.adapters.store.sqlite.codec import Records, pack_extras, squeeze
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.core.clock import HOUR
 
@@ -29,9 +29,9 @@ _TAIL_ROWS = 200_000
 """Readings and verdicts in the tail before it is worth moving."""
 _SLAB_ROWS = 400_000
 """Rows that are moved together: more make larger chunks."""
-_STEP_CHUNKS = 1500
+_STEP_CHUNKS = 1000
 """Chunks of the tail that one step moves, about."""
-_STEP_ROWS = 20_000
+_STEP_ROWS = 10_000
 """Rows that one step moves, about."""
 _OLD_CHUNKS = 500
 """Chunks that one step of retention removes."""
@@ -180,11 +180,12 @@ class Maintenance:
         place = (key, rows.number, first_seq, last_seq, int(rows.part[0]))
         span = (int(time.min()), int(time.max()), len(time))
         settled = len(time) >= LARGE
+        stored = squeeze if settled else _plain
         if table == "readings":
             extras = pack_extras(_listed(rows.ids), _listed(rows.tags), 0, len(time))
             self._sql.execute(
                 "INSERT INTO readings VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*place, *span, settled, _rolled(rows), seqs, extras, rows.records.tobytes()),
+                (*place, *span, settled, _rolled(rows), seqs, extras, stored(rows.records)),
             )
             return
         assert rows.bodies is not None
@@ -200,7 +201,7 @@ class Maintenance:
                 _rolled(rows),
                 seqs,
                 rows.records.tobytes(),
-                rows.bodies.tobytes(),
+                stored(rows.bodies),
             ),
         )
 
@@ -309,6 +310,10 @@ def _rolled(rows: Rows) -> bytes | None:
         return None
     by = rollup.readings_by if rows.bodies is None else rollup.verdicts_by
     return by(rows, HOUR).tobytes()
+
+
+def _plain(records: Records) -> bytes:
+    return records.tobytes()
 
 
 def _listed(column: Any) -> list[Any] | None:
