@@ -209,7 +209,22 @@ def test_empty_chunks_are_given_back():
     assert (arena.view(held[3]) == 7).all()
     arena.free(held[3])
     assert arena.nbytes() == 0
-    assert not arena.view(arena.allocate()).any()
+
+
+def test_blocks_do_not_overlap():
+    arena = Arena(1000)
+    held = arena.allocate_many(600)
+    for address in held[::2]:
+        arena.free(address)
+    held = sorted(held[1::2] + arena.allocate_many(400))
+    assert min(np.diff(held)) >= 1000
+
+
+def test_new_sensors_are_small():
+    pool, slots = pool_of(4, sensors=100)
+    pool.score(slots, np.zeros(100, np.int64), np.zeros((100, 4)))
+    assert pool.slot_bytes(slots).max() < 1024
+    assert pool.slot_bytes(slots).sum() <= pool.state_bytes()
 
 
 def test_snapshots_are_compact_and_versioned():

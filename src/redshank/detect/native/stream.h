@@ -29,7 +29,7 @@ enum {
 
 typedef struct {
     int channels, lags, window, features, rank, centres;
-    int model_bytes, core_bytes, buffer_bytes, ring_bytes;
+    int model_bytes, core_bytes, ring_bytes;
 } Shape;
 
 /* Where the pieces of a model block are. */

@@ -59,7 +59,6 @@ Shape stream_shape(int channels) {
     model_view(&s, NULL, &m);
     s.model_bytes = ((int)(intptr_t)(m.rows + 1) + 7) / 8 * 8;
     s.core_bytes = ((int)sizeof(Stage) + 12 * channels + 7) / 8 * 8;
-    s.buffer_bytes = FIRST_FIT * 8 * (channels + 1);
     s.ring_bytes = 16 * channels + 2 * KEPT * (channels + 1);
     return s;
 }

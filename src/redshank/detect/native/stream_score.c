@@ -11,7 +11,7 @@
 #define STORED 4096.0f     /* fixed point of the evidence that is kept for later fits */
 #define DISTRUST 0x8000u   /* its top bit: the row was itself an anomaly */
 
-enum { GOES_ON = 0, FIT_DUE = 1, OPINION_ENDS = 2 };
+enum { GOES_ON = 0, FIT_DUE = 1, OPINION_ENDS = 2, BUFFER_FULL = 3 };
 enum { CAUSES_S = 3, CAUSES_F = 5, CAUSES_X = 7, CAUSES_M = 8 };
 
 /* What belongs to a sensor whatever its model. */
@@ -198,19 +198,22 @@ static void withhold(const Shape *shape, const Rows *rows, int64_t i) {
     }
 }
 
-/* Rows of a sensor without a model; returns how many were taken. */
+/* Rows that a buffer has room for: it grows twice, since most new sensors are many. */
+static int64_t room(int64_t rows) { return rows < 16 ? 16 : (rows < 64 ? 64 : FIRST_FIT); }
+
+/* Rows of a sensor without a model, time and values of each; returns how many were taken. */
 static int64_t fill_buffer(Bench *b, Slot *slot, const Rows *rows, const int64_t *order,
                            int64_t count, uint8_t *event) {
     const int c = b->shape.channels;
-    int64_t *time = (int64_t *)slot->buffer;
-    double *values = (double *)slot->buffer + FIRST_FIT;
+    const int64_t end = room(slot->rows);
     int64_t i = 0;
-    for (; i < count && slot->rows < FIRST_FIT; i++, slot->rows++) {
-        time[slot->rows] = rows->time[order[i]];
-        memcpy(values + slot->rows * c, rows->values + order[i] * c, sizeof(double) * (size_t)c);
+    for (; i < count && slot->rows < end; i++, slot->rows++) {
+        double *line = (double *)slot->buffer + slot->rows * (c + 1);
+        memcpy(line, rows->time + order[i], sizeof(int64_t));
+        memcpy(line + 1, rows->values + order[i] * c, sizeof(double) * (size_t)c);
         withhold(&b->shape, rows, order[i]);
     }
-    if (slot->rows == FIRST_FIT) *event = FIT_DUE;
+    if (slot->rows == end) *event = end == FIRST_FIT ? FIT_DUE : BUFFER_FULL;
     return i;
 }
 
@@ -368,11 +371,11 @@ API void rs_stream_replay(char *core, const float *evidence, int64_t rows) {
     for (int64_t t = 0; t < rows; t++) stage_row(stage, evidence[t], &rate);
 }
 
-/* Sizes of the blocks: channels lags window features rank centres model core buffer ring. */
+/* Sizes of the blocks: channels lags window features rank centres model core ring. */
 API void rs_stream_shape(int channels, int32_t *out) {
     const Shape s = stream_shape(channels);
     const int32_t all[] = {s.channels, s.lags, s.window, s.features, s.rank, s.centres,
-                           s.model_bytes, s.core_bytes, s.buffer_bytes, s.ring_bytes};
+                           s.model_bytes, s.core_bytes, s.ring_bytes};
     memcpy(out, all, sizeof all);
 }
 

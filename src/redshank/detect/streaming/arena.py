@@ -12,10 +12,10 @@ _CHUNK_BYTES = 1 << 18
 
 
 class Arena:
-    """Allocates zeroed blocks of ``block_bytes`` with stable addresses.
+    """Allocates blocks of ``block_bytes`` with stable addresses.
 
     Chunks hold some blocks each; a chunk without a used block is dropped at once, so what
-    sensors free is free for everybody. Blocks are taken from the lowest free address, which
+    sensors free is free for everybody. Blocks are taken from the lowest chunk that has one, which
     keeps the last chunks empty.
     """
 
@@ -28,17 +28,22 @@ class Arena:
         self._open: list[int] = []
 
     def allocate(self) -> int:
-        """The address of a zeroed block."""
-        if not self._open:
-            self._add_chunk()
-        base = self._open[0]
-        free = self._free[base]
-        index = free.pop()
-        if not free:
-            self._open.pop(0)
-        address = base + index * self.block_bytes
-        self.view(address)[:] = 0
-        return address
+        """The address of a block; what it holds is left over."""
+        return self.allocate_many(1)[0]
+
+    def allocate_many(self, count: int) -> list[int]:
+        """The addresses of so many blocks."""
+        taken: list[int] = []
+        while len(taken) < count:
+            if not self._open:
+                self._add_chunk()
+            free = self._free[self._open[0]]
+            wanted = min(count - len(taken), len(free))
+            taken += free[: -wanted - 1 : -1]
+            del free[-wanted:]
+            if not free:
+                self._open.pop(0)
+        return taken
 
     def free(self, address: int) -> None:
         """Give a block back."""
@@ -46,7 +51,7 @@ class Arena:
         free = self._free[base]
         if not free:
             insort(self._open, base)
-        free.append((address - base) // self.block_bytes)
+        free.append(address)
         if len(free) == self._per_chunk:
             self._drop_chunk(base)
 
@@ -63,14 +68,14 @@ class Arena:
         return self._bases[bisect_right(self._bases, address) - 1]
 
     def _add_chunk(self) -> None:
-        raw = np.zeros(self._per_chunk * self.block_bytes + 64, np.uint8)
+        size = self._per_chunk * self.block_bytes
+        raw = np.zeros(size + 64, np.uint8)
         skip = -raw.ctypes.data % 64
-        chunk = raw[skip : skip + self._per_chunk * self.block_bytes]
-        base = chunk.ctypes.data
+        base = raw.ctypes.data + skip
         insort(self._bases, base)
         insort(self._open, base)
-        self._chunks[base] = chunk
-        self._free[base] = list(range(self._per_chunk - 1, -1, -1))
+        self._chunks[base] = raw[skip : skip + size]
+        self._free[base] = list(range(base + size - self.block_bytes, base - 1, -self.block_bytes))
 
     def _drop_chunk(self, base: int) -> None:
         self._bases.remove(base)

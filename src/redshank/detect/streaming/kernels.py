@@ -91,7 +91,6 @@ _SIZES = (
     "centres",
     "model_bytes",
     "core_bytes",
-    "buffer_bytes",
     "ring_bytes",
 )
 
@@ -108,7 +107,6 @@ class Layout:
     centres: int
     model_bytes: int
     core_bytes: int
-    buffer_bytes: int
     ring_bytes: int
     scratch_bytes: int
     offsets: tuple[int, ...]
@@ -125,19 +123,17 @@ class Layout:
 @cache
 def layout(channels: int) -> Layout:
     """The layout for this many channels."""
-    lib = native.library()
-    sizes, offsets = np.zeros(10, np.int32), np.zeros(len(FIELDS), np.int64)
-    lib.rs_stream_shape(channels, native.pointer(sizes))
-    lib.rs_stream_offsets(channels, native.pointer(offsets))
-    lib.rs_stream_scratch.restype = ctypes.c_int64
-    scratch = int(lib.rs_stream_scratch(channels))
+    sizes, offsets = np.zeros(len(_SIZES), np.int32), np.zeros(len(FIELDS), np.int64)
+    native.call("rs_stream_shape", ctypes.c_int32(channels), sizes)
+    native.call("rs_stream_offsets", ctypes.c_int32(channels), offsets)
+    scratch = native.call("rs_stream_scratch", ctypes.c_int32(channels))
     named = zip(_SIZES, sizes.tolist(), strict=True)
     return Layout(**dict(named), scratch_bytes=scratch, offsets=tuple(offsets.tolist()))
 
 
 def abi_version() -> int:
     """Version of the state's layout."""
-    return int(native.library().rs_abi_version())
+    return native.call("rs_abi_version") & 0xFFFF
 
 
 def score(
@@ -161,15 +157,20 @@ def score(
         How many groups stopped for their owner, and (g,) why each did.
     """
     event = np.zeros(len(groups[0]), np.uint8)
-    stopped = native.library().rs_stream_score(
-        shape.channels,
-        native.pointer(table),
+    said = out.score, out.rate, out.contributions, out.forecast, out.cause
+    stopped = native.call(
+        "rs_stream_score",
+        ctypes.c_int32(shape.channels),
+        table,
         ctypes.c_int64(len(groups[0])),
-        *_pointers(*groups, order, *rows),
-        *_pointers(out.score, out.rate, out.contributions, out.forecast, out.cause),
-        *_pointers(event, scratch),
+        *groups,
+        order,
+        *rows,
+        *said,
+        event,
+        scratch,
     )
-    return int(stopped), event
+    return stopped, event
 
 
 def features(shape: Layout, values: Singles) -> Singles:
@@ -210,13 +211,7 @@ def judge(shape: Layout, model: Bytes, pooled: Singles, measured: Singles) -> Si
 
 def replay(core: Bytes, evidence: Singles) -> None:
     """Restart the alarm stage of a core block on evidence (n,)."""
-    native.library().rs_stream_replay(
-        native.pointer(core), native.pointer(evidence), ctypes.c_int64(len(evidence))
-    )
-
-
-def _pointers(*arrays: NDArray[Any]) -> list[ctypes.c_void_p]:
-    return [native.pointer(array) for array in arrays]
+    native.call("rs_stream_replay", core, evidence, ctypes.c_int64(len(evidence)))
 
 
 def _scratch(shape: Layout) -> Bytes:
@@ -224,7 +219,5 @@ def _scratch(shape: Layout) -> Bytes:
 
 
 def _call(name: str, shape: Layout, *args: NDArray[Any] | int) -> None:
-    native.library()[f"rs_stream_{name}"](
-        shape.channels,
-        *(ctypes.c_int64(a) if isinstance(a, int) else native.pointer(a) for a in args),
-    )
+    sized = (ctypes.c_int64(a) if isinstance(a, int) else a for a in args)
+    native.call(f"rs_stream_{name}", ctypes.c_int32(shape.channels), *sized)

@@ -19,9 +19,9 @@ _HALF_LARGEST = 65504.0
 
 def buffered(shape: Layout, buffer: Bytes, rows: int) -> tuple[Times, Floats]:
     """Times (n,) and values (n, c) of a buffer block, as copies."""
-    time = np.frombuffer(buffer, np.int64, rows)
-    values = np.frombuffer(buffer, np.float64, rows * shape.channels, 8 * FIRST_FIT)
-    return time.copy(), values.reshape(rows, shape.channels).copy()
+    width = shape.channels + 1
+    lines = np.frombuffer(buffer, np.int64, rows * width).reshape(rows, width)
+    return lines[:, 0].copy(), lines[:, 1:].copy().view(np.float64)
 
 
 def fit_prefix(

@@ -77,7 +77,7 @@ def _pieces(shape: Layout, rows: int, name: str) -> list[slice]:
     """The parts of a block that hold something."""
     c = shape.channels
     if name == "buffer":
-        return [slice(0, 8 * rows), slice(8 * FIRST_FIT, 8 * FIRST_FIT + 8 * c * rows)]
+        return [slice(0, 8 * (c + 1) * rows)]
     if name == "ring":
         kept, values = min(rows, KEPT), 16 * c
         evidence = values + 2 * c * KEPT
@@ -98,14 +98,12 @@ def _check(shape: Layout, rows: int, blocks: dict[str, Bytes]) -> None:
 
 
 def _widened(shape: Layout, rows: int, blocks: dict[str, Bytes]) -> dict[str, Bytes]:
-    """Blocks of full size again."""
-    full = {"buffer": shape.buffer_bytes, "ring": shape.ring_bytes}
-    wide = {}
-    for name, block in blocks.items():
-        wide[name] = np.zeros(full.get(name, len(block)), np.uint8)
-        at = 0
-        for piece in _pieces(shape, rows, name):
-            size = piece.stop - piece.start
-            wide[name][piece] = block[at : at + size]
-            at += size
-    return wide
+    """The blocks with the ring's rows where they belong."""
+    if "ring" not in blocks:
+        return blocks
+    wide = np.zeros(shape.ring_bytes, np.uint8)
+    at = 0
+    for piece in _pieces(shape, rows, "ring"):
+        wide[piece] = blocks["ring"][at : at + piece.stop - piece.start]
+        at += piece.stop - piece.start
+    return blocks | {"ring": wide}

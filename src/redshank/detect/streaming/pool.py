@@ -16,7 +16,8 @@ from redshank.detect.streaming.arena import Arena
 from redshank.detect.streaming.kernels import FIRST_FIT, SLOT
 from redshank.detect.streaming.scores import Scores, StreamingSettings
 
-_FIT_DUE, _OPINION_ENDS = 1, 2
+_FIT_DUE, _OPINION_ENDS, _BUFFER_FULL = 1, 2, 3
+_ROOMS = (16, 64, FIRST_FIT)
 
 
 class _Groups(NamedTuple):
@@ -46,14 +47,14 @@ class StreamingPool:
         self.channels = channels
         self.settings = settings or StreamingSettings()
         self._shape = kernels.layout(channels)
+        models = Arena(self._shape.model_bytes)
         self._arenas = {
-            "buffer": Arena(self._shape.buffer_bytes),
-            "model": Arena(self._shape.model_bytes),
-            "second": Arena(self._shape.model_bytes),
+            "model": models,
+            "second": models,
             "core": Arena(self._shape.core_bytes),
             "ring": Arena(self._shape.ring_bytes),
         }
-        self._arenas["second"] = self._arenas["model"]
+        self._buffers = {rows: Arena(8 * (channels + 1) * rows) for rows in _ROOMS}
         self._table = np.zeros(0, SLOT)
         self._alive = np.zeros(0, np.bool_)
         self._spare: list[int] = []
@@ -128,10 +129,9 @@ class StreamingPool:
             )
             if not stopped:
                 break
-            for slot in groups.slot[event == _FIT_DUE].tolist():
-                self._fit(slot)
-            for slot in groups.slot[event == _OPINION_ENDS].tolist():
-                self._release(slot, "second")
+            for slot, why in zip(groups.slot.tolist(), event.tolist(), strict=True):
+                if why:
+                    self._act(slot, why)
             groups = groups.rest()
         return out
 
@@ -179,25 +179,46 @@ class StreamingPool:
         for slot, state in zip(slots.tolist(), unpacked, strict=True):
             for name in packing.BLOCKS:
                 self._release(slot, name)
-            for name, block in state.blocks.items():
-                self._allocate(slot, name)[: len(block)] = block
             row = self._table[slot]
             row["rows"], row["fitted_at"], row["fits"] = state.rows, state.fitted_at, state.fits
+            for name, block in state.blocks.items():
+                self._allocate(slot, name)[: len(block)] = block
 
     def state_bytes(self) -> int:
         """Bytes of all arrays, with what is allocated ahead."""
-        arenas = {id(arena): arena.nbytes() for arena in self._arenas.values()}
-        return sum(arenas.values()) + self._table.nbytes + self._alive.nbytes
+        arenas = {*self._arenas.values(), *self._buffers.values()}
+        held = sum(arena.nbytes() for arena in arenas)
+        return held + self._table.nbytes + self._alive.nbytes
 
     def slot_bytes(self, slots: Ints) -> Times:
         """(n,) bytes that each sensor holds now."""
         self._check(slots)
         held = np.full(len(slots), SLOT.itemsize + 1, np.int64)
-        for name in packing.BLOCKS:
-            held += (self._table[name][slots] != 0) * self._arenas[name].block_bytes
+        for name, arena in self._arenas.items():
+            held += (self._table[name][slots] != 0) * arena.block_bytes
+        rooms = np.searchsorted(_ROOMS[:-1], self._table["rows"][slots], side="right")
+        sizes = np.array([arena.block_bytes for arena in self._buffers.values()])
+        held += (self._table["buffer"][slots] != 0) * sizes[rooms]
         return held
 
     # --- inside ----------------------------------------------------------------------------
+
+    def _act(self, slot: int, why: int) -> None:
+        """Do what the kernel cannot: it asks for memory, or for a fit."""
+        if why == _BUFFER_FULL:
+            self._widen_buffer(slot)
+        elif why == _OPINION_ENDS:
+            self._release(slot, "second")
+        else:
+            self._fit(slot)
+
+    def _widen_buffer(self, slot: int) -> None:
+        rows, old = int(self._table["rows"][slot]), int(self._table["buffer"][slot])
+        small = self._buffers[max(room for room in _ROOMS if room <= rows)]
+        address = self._arena(slot, "buffer").allocate()
+        self._arena(slot, "buffer").view(address)[: small.block_bytes] = small.view(old)
+        small.free(old)
+        self._table["buffer"][slot] = address
 
     def _fit(self, slot: int) -> None:
         if self._table["model"][slot] == 0:
@@ -232,19 +253,28 @@ class StreamingPool:
 
     def _make_buffers(self, slots: Ints) -> None:
         fresh = (self._table["model"][slots] == 0) & (self._table["buffer"][slots] == 0)
-        for slot in slots[fresh].tolist():
-            self._allocate(slot, "buffer")
+        new = slots[fresh]
+        self._table["buffer"][new] = self._buffers[_ROOMS[0]].allocate_many(len(new))
+
+    def _arena(self, slot: int, name: str) -> Arena:
+        if name != "buffer":
+            return self._arenas[name]
+        rows = int(self._table["rows"][slot])
+        return self._buffers[min(room for room in _ROOMS if room > rows or room == _ROOMS[-1])]
 
     def _allocate(self, slot: int, name: str) -> Bytes:
-        self._table[name][slot] = self._arenas[name].allocate()
-        return self._block(slot, name)
+        self._table[name][slot] = self._arena(slot, name).allocate()
+        block = self._block(slot, name)
+        if name in ("model", "core"):
+            block[:] = 0
+        return block
 
     def _block(self, slot: int, name: str) -> Bytes:
-        return self._arenas[name].view(int(self._table[name][slot]))
+        return self._arena(slot, name).view(int(self._table[name][slot]))
 
     def _release(self, slot: int, name: str) -> None:
         if address := int(self._table[name][slot]):
-            self._arenas[name].free(address)
+            self._arena(slot, name).free(address)
             self._table[name][slot] = 0
 
     def _grow(self, count: int) -> None:
