@@ -72,8 +72,12 @@ class Pipeline:
         self.settings = EngineSettings(
             rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {})
         )
+        self.clear()
+
+    def clear(self) -> None:
+        """Drop all sensors from memory; they come back from the store when they report again."""
         self._engine = Engine(self.settings)
-        self._tracker = Tracker(describe)
+        self._tracker = Tracker(self.describe)
         self._slot: dict[str, int] = {}
         self._id: list[str] = []
         self._newest = np.full(64, NEVER, np.int64)

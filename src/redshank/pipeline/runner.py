@@ -11,8 +11,8 @@ Commit order, for every group of parcels:
 
 If the process dies before 4, nothing of the group was acknowledged and senders send it again; if it
 dies after 4, repeated readings are recognised by their key. State in memory may run ahead of the
-store only within a group: if the write fails, the group's sensors are dropped from memory and come
-back from the store.
+store only within a group: if the write fails, all sensors are dropped from memory and come back
+from the store as they report.
 """
 
 from __future__ import annotations
@@ -218,8 +218,7 @@ class Runner:
         except Exception as error:
             self._telemetry.failures_total.inc()
             self._telemetry.log.error("commit failed", error=str(error), exc_info=error)
-            touched = {i for m in messages for batch in m.parcel.batches for i in batch.sensor_ids}
-            self._pipeline.forget(sorted(touched))
+            self._pipeline.clear()
             for message in compress(messages, heard):
                 message.done.set_exception(error)
             return

@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import Future
 
 from redshank.core.errors import OverloadedError, RedshankError, SourceError
-from redshank.core.ports import Cursor, Parcel, Receipt, Source
+from redshank.core.ports import Bus, Cursor, Parcel, Receipt, Source
 from redshank.services.context import Context, Progress
 
 AHEAD = 4
@@ -57,18 +57,12 @@ class Ingest:
         cursor = self._context.store.read(Cursor(self._source.name))
         waiting: deque[tuple[Future[Receipt], Parcel]] = deque()
         async for parcel in self._source.parcels(cursor):
-            waiting.append((await self._publish(parcel), parcel))
+            done = await _published(self._context.bus, parcel, self._source.name)
+            waiting.append((done, parcel))
             if len(waiting) >= AHEAD or parcel.progress is None:
                 await self._acknowledged(*waiting.popleft())
         while waiting:
             await self._acknowledged(*waiting.popleft())
-
-    async def _publish(self, parcel: Parcel) -> Future[Receipt]:
-        while True:
-            try:
-                return self._context.bus.publish(parcel, self._source.name)
-            except OverloadedError as full:
-                await asyncio.sleep(full.retry_after)
 
     async def _acknowledged(self, done: Future[Receipt], parcel: Parcel) -> None:
         receipt = await asyncio.wrap_future(done)
@@ -82,6 +76,19 @@ class Ingest:
 def add(a: Receipt, b: Receipt) -> Receipt:
     """Both receipts in one."""
     return Receipt(*(getattr(a, name) + getattr(b, name) for name in Receipt.__slots__))
+
+
+async def deliver(bus: Bus, parcel: Parcel, source: str) -> Receipt:
+    """What became of a parcel, once there is room for it and it is durable and scored."""
+    return await asyncio.wrap_future(await _published(bus, parcel, source))
+
+
+async def _published(bus: Bus, parcel: Parcel, source: str) -> Future[Receipt]:
+    while True:
+        try:
+            return bus.publish(parcel, source)
+        except OverloadedError as full:
+            await asyncio.sleep(full.retry_after)
 
 
 async def pump(ingests: list[Ingest]) -> None:

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from redshank.core.batch import Batch, concat
-from redshank.core.clock import SECOND, Clock, SystemClock
+from redshank.core.clock import DAY, SECOND, Clock, SystemClock
 from redshank.core.decode import RowError
 from redshank.core.errors import FileFormatError, SourceError
 from redshank.core.ports import Parcel
@@ -42,7 +42,8 @@ class FileReplay:
         paths: files or folders; CSV, Parquet, NDJSON.
         name: the source's name; its cursor belongs to it.
         speed: event seconds per second; None for as fast as they are taken.
-        shift_to_now: move all times by one amount, so that the newest reading is from now.
+        live: move all times by whole days, so that the newest reading is from the coming 24 hours;
+            what is from the past comes at once, the rest when its time has come.
         sensors: what is known of sensors besides what files say, by sensor id.
         clock: where "now" and the pace come from.
         sleep: how to wait, in seconds.
@@ -54,7 +55,7 @@ class FileReplay:
         *,
         name: str = "replay",
         speed: float | None = None,
-        shift_to_now: bool = False,
+        live: bool = False,
         sensors: Iterable[SensorInfo] = (),
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -64,7 +65,7 @@ class FileReplay:
         self.name = name
         self._paths = [paths] if isinstance(paths, Path) else list(paths)
         self._speed = speed
-        self._shift_to_now = shift_to_now
+        self._live = live
         self._sensors = {sensor.sensor_id: sensor for sensor in sensors}
         self._clock = clock or SystemClock()
         self._sleep = sleep
@@ -86,27 +87,32 @@ class FileReplay:
         if state["shift"] is None:
             state["shift"] = await asyncio.to_thread(self._shift)
         streams = self._streams(state["rows"])
-        pace = _Pace(self._speed, self._clock, self._sleep)
-        step = None if self._speed is None else max(SECOND // 1000, round(self._speed * SECOND / 2))
+        pace = self._pace(state["shift"])
         while True:
             await asyncio.to_thread(_fill, streams)
             waiting = [stream for stream in streams if stream.held]
             if not waiting:
                 break
             horizon = min((s.newest for s in streams if not s.finished), default=None)
-            for until in _cuts(waiting, horizon, step):
+            for until in _cuts(waiting, horizon, pace):
                 parcel = self._parcel(streams, until, state["shift"])
                 await pace.wait(until)
-                yield parcel
+                yield replace(parcel, progress=pace.progress(until, parcel.progress))
         leftover = self._parcel(streams, 0, state["shift"])
         if leftover.dead_letters:
             yield leftover
 
     def _shift(self) -> int:
-        if not self._shift_to_now:
+        """Whole days between the files' time and ours."""
+        if not self._live:
             return 0
         newest = max((batch.time.max() for s in self._streams({}) for batch in s.rest()), default=0)
-        return self._clock.now() - int(newest)
+        return -(int(newest - self._clock.now()) // DAY) * DAY
+
+    def _pace(self, shift: int) -> Pace:
+        if self._live:
+            return _WhenDue(self._clock, self._sleep, shift)
+        return _Pace(self._speed, self._clock, self._sleep)
 
     def _streams(self, rows: Mapping[str, int]) -> list[_Stream]:
         tables = [(path, file) for path in self._paths for file in find_tables(path)]
@@ -142,14 +148,35 @@ class FileReplay:
         return replace(known, channels={**info.channels, **known.channels}, source=self.name)
 
 
+class Pace(Protocol):
+    """When readings are handed over."""
+
+    def step(self, time: int) -> int | None:
+        """Most event time that one parcel from here on may span; None for any."""
+
+    def progress(self, time: int, read: float | None) -> float | None:
+        """Part that is done at this event time, given the part of the files that is read."""
+
+    async def wait(self, time: int) -> None:
+        """Return when readings up to this event time may be handed over."""
+
+
 class _Pace:
-    """Holds readings back until as much time has passed as between them."""
+    """Holds readings back until as much time has passed as between them, or not at all."""
 
     def __init__(
         self, speed: float | None, clock: Clock, sleep: Callable[[float], Awaitable[None]]
     ) -> None:
         self._speed, self._clock, self._sleep = speed, clock, sleep
         self._start: tuple[int, float] | None = None
+
+    def step(self, time: int) -> int | None:
+        if self._speed is None:
+            return None
+        return max(SECOND // 1000, round(self._speed * SECOND / 2))
+
+    def progress(self, time: int, read: float | None) -> float | None:
+        return read
 
     async def wait(self, time: int) -> None:
         if self._speed is None:
@@ -160,6 +187,27 @@ class _Pace:
             self._start = (time, now)
         due = self._start[1] + (time - self._start[0]) / SECOND / self._speed
         await self._sleep(max(0.0, due - now))
+
+
+class _WhenDue:
+    """Hands over the past at once and the rest, which has no end in sight, when its time comes."""
+
+    def __init__(self, clock: Clock, sleep: Callable[[float], Awaitable[None]], shift: int) -> None:
+        self._clock, self._sleep, self._shift = clock, sleep, shift
+        self._began = clock.now() - shift
+        self._first: int | None = None
+
+    def step(self, time: int) -> int | None:
+        self._first = time if self._first is None else self._first
+        return SECOND if time > self._began else self._began - time
+
+    def progress(self, time: int, read: float | None) -> float | None:
+        if time > self._began or self._first is None:
+            return None
+        return (time - self._first) / max(1, self._began - self._first)
+
+    async def wait(self, time: int) -> None:
+        await self._sleep(max(0.0, (time + self._shift - self._clock.now()) / SECOND))
 
 
 class _Stream:
@@ -258,7 +306,7 @@ def _fill(streams: list[_Stream]) -> None:
         stream.fill()
 
 
-def _cuts(streams: list[_Stream], horizon: int | None, step: int | None) -> Iterator[int]:
+def _cuts(streams: list[_Stream], horizon: int | None, pace: Pace) -> Iterator[int]:
     """Event times that cut what is held up to the horizon into parcels; equal times stay together.
 
     Beyond the horizon a file that is not read to its end may still bring earlier readings.
@@ -268,8 +316,9 @@ def _cuts(streams: list[_Stream], horizon: int | None, step: int | None) -> Iter
     at = 0
     while at < len(times):
         until = times[min(at + PARCEL, len(times)) - 1]
+        step = pace.step(int(times[at]))
         if step is not None:
-            until = min(until, max(times[at], times[at] + step))
+            until = min(until, times[at] + step)
         yield int(until)
         at = int(np.searchsorted(times, until, side="right"))
 
@@ -300,8 +349,8 @@ def _why(error: RowError) -> str:
 
 
 def demo_source(
-    *, speed: float | None = None, shift_to_now: bool = True, clock: Clock | None = None
+    *, speed: float | None = None, live: bool = True, clock: Clock | None = None
 ) -> FileReplay:
     """The bundled week of four real boxes, with its real gaps and faults."""
     folder = Path(str(files("redshank.demo")))
-    return FileReplay(folder, name="demo", speed=speed, shift_to_now=shift_to_now, clock=clock)
+    return FileReplay(folder, name="demo", speed=speed, live=live, clock=clock)
