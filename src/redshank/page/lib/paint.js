@@ -5,6 +5,7 @@
  * @typedef {import('./types').Columns} Columns
  * @typedef {import('./types').ChannelColumns} ChannelColumns
  * @typedef {import('./view.js').TimeView} TimeView
+ * @typedef {import('./detail.js').Detail} Detail
  *
  * @typedef {object} Frame what layers need to place things
  * @property {CanvasRenderingContext2D} ctx
@@ -18,7 +19,8 @@
  *
  * @typedef {Record<'ink' | 'ink2' | 'ink3' | 'line' | 'grid' | 'surface' | 'accent' | 'data' | 'envelope' | 'band' | 'bandEdge' | 'anomaly' | 'anomalyTint' | 'warning' | 'normal' | 'ghost1' | 'ghost2', string> & {font: string}} Palette
  */
-import { firstAt, heat, pixelColumns, runs } from './series.js';
+import { flaggedSteps, runsIn, stepsIn } from './detail.js';
+import { firstAt, heat, pixelColumns } from './series.js';
 import { number } from './format.js';
 import { timeTicks, valueTicks } from './ticks.js';
 
@@ -69,12 +71,8 @@ export function prepare(canvas, width, height) {
   return ctx;
 }
 
-/** Steps that may show in a view, one more on either side. @param {Columns} data @param {{start: number, end: number}} view */
-export function visible(data, view) {
-  const from = Math.max(0, firstAt(data.time, view.start) - 1);
-  const to = Math.min(data.time.length, firstAt(data.time, view.end) + 1);
-  return /** @type {[number, number]} */ ([from, to]);
-}
+/** Steps that may show in a view. @param {{time: ArrayLike<number>}} data @param {{start: number, end: number}} view */
+export const visible = (data, view) => stepsIn(data.time, view);
 
 /** Round values with hairlines. @param {Frame} f @param {[number, number]} range @param {number | null} resolution @param {number} most */
 export function valueAxis(f, range, resolution, most) {
@@ -119,10 +117,11 @@ export function timeAxis(f, view) {
   }
 }
 
-/** The expected band as a soft tint with hairline edges. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at */
-export function band(f, data, c, at) {
+/** The expected band as a soft tint with hairline edges. @param {Frame} f @param {Detail} data @param {[number, number]} at */
+export function band(f, data, at) {
   const { ctx } = f;
-  for (const run of runs(data.time, c.lower, data.gap, at[0], at[1])) {
+  const c = data.channel;
+  for (const run of runsIn(data.time, c.lower, data.gap, at)) {
     const lower = pixelColumns(data.time, { low: c.lower, high: c.lower, mean: c.lower }, run, f.x);
     const upper = pixelColumns(data.time, { low: c.upper, high: c.upper, mean: c.upper }, run, f.x);
     if (lower.length < 2 || upper.length < 2) continue;
@@ -142,29 +141,32 @@ function trace(f, points) {
   f.ctx.stroke();
 }
 
-/** @param {Frame} f @param {Columns} data @param {ArrayLike<number>} values @param {[number, number]} at @param {string} colour @param {number[]} dash */
+/** @param {Frame} f @param {{time: ArrayLike<number>, gap: number}} data @param {ArrayLike<number>} values @param {[number, number]} at @param {string} colour @param {number[]} dash */
 export function thinLine(f, data, values, at, colour, dash) {
   f.ctx.strokeStyle = colour;
   f.ctx.lineWidth = 1;
   f.ctx.setLineDash(dash);
-  for (const run of runs(data.time, values, data.gap, at[0], at[1])) {
+  for (const run of runsIn(data.time, values, data.gap, at)) {
     trace(f, pixelColumns(data.time, { low: values, high: values, mean: values }, run, f.x));
   }
   f.ctx.setLineDash([]);
 }
 
-/** Value line with its low … high envelope; a lone step is a dot. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at @param {string} colour */
-export function valueLine(f, data, c, at, colour) {
+/** Value line with its low … high envelope; a lone step is a dot. @param {Frame} f @param {Detail} data @param {[number, number]} at @param {string} colour */
+export function valueLine(f, data, at, colour) {
   const { ctx } = f;
   ctx.lineJoin = 'round';
-  for (const run of runs(data.time, c.mean, data.gap, at[0], at[1])) {
-    const points = pixelColumns(data.time, c, run, f.x);
+  for (const run of runsIn(data.time, data.channel.mean, data.gap, at)) {
+    const points = pixelColumns(data.time, data.channel, run, f.x);
+    const wide = envelopeWidth(points);
     ctx.fillStyle = f.ink.envelope;
+    ctx.beginPath();
     for (const p of points) {
       const top = f.y(p.high);
       const size = f.y(p.low) - top;
-      if (size > 1.5) ctx.fillRect(p.x - envelopeWidth(points) / 2, top, envelopeWidth(points), size);
+      if (size > 1.5) ctx.rect(p.x - wide / 2, top, wide, size);
     }
+    ctx.fill();
     ctx.strokeStyle = colour;
     ctx.fillStyle = colour;
     ctx.lineWidth = 1.5;
@@ -177,21 +179,20 @@ export function valueLine(f, data, c, at, colour) {
 const envelopeWidth = (points) =>
   points.length > 1 ? Math.max(1, (points[points.length - 1].x - points[0].x) / (points.length - 1)) : 2;
 
-/** Steps judged anomalous, drawn over the line. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at @param {(time: number) => boolean} inside */
-export function anomalousSteps(f, data, c, at, inside) {
+/** Steps judged anomalous, drawn over the line. @param {Frame} f @param {Detail} data @param {[number, number]} at @param {{start: number, end: number}[]} spans */
+export function anomalousSteps(f, data, at, spans) {
   const { ctx } = f;
+  const { mean } = data.channel;
   ctx.strokeStyle = f.ink.anomaly;
   ctx.lineWidth = 2;
-  ctx.beginPath();
-  let last = -1;
-  for (let i = at[0]; i < at[1]; i += 1) {
-    if (Number.isNaN(c.mean[i]) || !inside(data.time[i])) { last = -1; continue; }
-    const x = f.x(data.time[i]);
-    if (last >= 0 && data.time[i] - data.time[last] <= data.gap) ctx.lineTo(x, f.y(c.mean[i]));
-    else { ctx.moveTo(x - 0.5, f.y(c.mean[i])); ctx.lineTo(x + 0.5, f.y(c.mean[i])); }
-    last = i;
+  for (const span of spans) {
+    const inside = /** @type {[number, number]} */ ([Math.max(at[0], firstAt(data.time, span.start)), Math.min(at[1], firstAt(data.time, span.end + 1))]);
+    for (const run of inside[0] < inside[1] ? runsIn(data.time, mean, data.gap, inside) : []) {
+      const points = pixelColumns(data.time, { low: mean, high: mean, mean }, run, f.x);
+      if (points.length === 1) points.push({ ...points[0], x: points[0].x + 1 });
+      trace(f, points);
+    }
   }
-  ctx.stroke();
 }
 
 /** Spans of incidents: a tint over the whole height, a solid foot below. @param {Frame} f @param {{start: number, end: number, strong: boolean}[]} spans */
@@ -207,17 +208,30 @@ export function incidentSpans(f, spans) {
   }
 }
 
-/** Quality flags as ticks hanging from the top; "missing" and "after a gap" show as the gap itself. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at */
+/** Quality flags as ticks hanging from the top. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at */
 export function flagTicks(f, data, c, at) {
   f.ctx.fillStyle = f.ink.warning;
   let last = -9;
-  for (let i = at[0]; i < at[1]; i += 1) {
-    if (!(c.flags[i] & ~9)) continue;
+  for (const i of flaggedSteps(c.flags)) {
+    if (i < at[0] || i >= at[1]) continue;
     const x = Math.round(f.x(data.time[i]));
     if (x < f.left || x > f.right || x - last < 2) continue;
     f.ctx.fillRect(x - 1, f.top, 2, 6);
     last = x;
   }
+}
+
+/** @type {WeakMap<Float64Array, {budget: number, heats: Float32Array}>} */
+const heatCache = new WeakMap();
+
+/** @param {Float64Array} rate @param {number} budget */
+function heatsOf(rate, budget) {
+  let found = heatCache.get(rate);
+  if (found?.budget !== budget) {
+    found = { budget, heats: Float32Array.from(rate, (r) => Math.max(0.04, heat(r, budget))) };
+    heatCache.set(rate, found);
+  }
+  return found.heats;
 }
 
 /**
@@ -232,8 +246,9 @@ export function heatStrip(f, data, at, budget) {
   const width = Math.ceil(f.right - f.left);
   const worst = new Float32Array(width + 1);
   const reach = data.bucket ?? Math.min(data.gap / 2, 60000);
+  const heats = heatsOf(data.rate, budget);
   for (let i = at[0]; i < at[1]; i += 1) {
-    const h = Math.max(0.04, heat(data.rate[i], budget));
+    const h = heats[i];
     const from = Math.max(0, Math.floor(f.x(data.time[i]) - f.left));
     const to = Math.min(width, Math.ceil(f.x(data.time[i] + reach) - f.left));
     for (let x = from; x < Math.max(to, from + 1) && x <= width; x += 1) if (h > worst[x]) worst[x] = h;

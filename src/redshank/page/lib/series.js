@@ -74,8 +74,7 @@ export function nearest(time, at, gap) {
 }
 
 /**
- * Runs [from, to) of steps that a line may join: it breaks where two steps are further apart than `gap`
- * and where a value is missing.
+ * Runs [from, to) of steps that a line may join: it breaks where two values are further apart than `gap`.
  * @param {ArrayLike<number>} time
  * @param {ArrayLike<number>} values
  * @param {number} gap milliseconds
@@ -89,10 +88,8 @@ export function runs(time, values, gap, from = 0, to = time.length) {
   let start = -1;
   let last = -1;
   for (let i = from; i < to; i += 1) {
-    if (Number.isNaN(values[i])) {
-      // One missing value among others is a hole in the data, not a break in the line: time decides.
-      continue;
-    }
+    // One missing value among others is a hole in the data, not a break in the line: time decides.
+    if (Number.isNaN(values[i])) continue;
     if (start < 0) start = i;
     else if (time[i] - time[last] > gap) {
       out.push([start, last + 1]);

@@ -1,6 +1,7 @@
 /** Canvases that follow a shared view: one channel's chart, the heat strip, the time axis. */
 import { html, useEffect, useRef } from '../lib/html.js';
 import * as paint from '../lib/paint.js';
+import { detail } from '../lib/detail.js';
 import { nearest, valueRange } from '../lib/series.js';
 import { calm } from '../lib/view.js';
 
@@ -106,8 +107,9 @@ export function ChannelChart({ view, data, channel, label, height, ghosts = [], 
   const draw = (ctx, width, full) => {
     const c = data.channels[channel];
     if (!c) return false;
-    const at = paint.visible(data, view);
-    const moving = ease.toward(valueRange(c, at[0], at[1]));
+    const seen = detail(data, channel, paint.visible(data, view), width);
+    const at = paint.visible(seen, view);
+    const moving = ease.toward(valueRange(seen.channel, at[0], at[1]));
     const range = /** @type {[number, number]} */ (ease.range);
     const f = frame(ctx, width, 4, full - (axis ? 22 : 2), view, range);
     paint.timeGrid(f, view);
@@ -116,24 +118,25 @@ export function ChannelChart({ view, data, channel, label, height, ghosts = [], 
     ctx.beginPath();
     ctx.rect(f.left, f.top, f.right - f.left, f.bottom - f.top);
     ctx.clip();
-    layers(f, at, c, range);
+    layers(f, seen, at, range);
     ctx.restore();
     if (axis) paint.timeAxis({ ...f, top: f.bottom + 8 }, view);
     return moving;
   };
-  /** @param {paint.Frame} f @param {[number, number]} at @param {import('../lib/types').ChannelColumns} c @param {[number, number]} range */
-  const layers = (f, at, c, range) => {
+  /** @param {paint.Frame} f @param {import('../lib/detail.js').Detail} seen @param {[number, number]} at @param {[number, number]} range */
+  const layers = (f, seen, at, range) => {
+    const c = data.channels[channel];
     const spans = spansOf(data, channel, focus);
     paint.incidentSpans(f, spans);
-    paint.band(f, data, c, at);
+    paint.band(f, seen, at);
     for (const ghost of ghosts) {
       const g = ghost.data.channels[channel];
       if (g) paint.thinLine(f, ghost.data, g.mean, paint.visible(ghost.data, view), ghost.kind === 1 ? f.ink.ghost1 : f.ink.ghost2, ghost.kind === 1 ? [5, 3] : [1, 3]);
     }
-    if (!small) paint.thinLine(f, data, c.expected, at, f.ink.bandEdge, []);
-    paint.valueLine(f, data, c, at, f.ink.data);
-    paint.anomalousSteps(f, data, c, at, (t) => spans.some((s) => t >= s.start && t <= s.end));
-    if (!small) paint.flagTicks(f, data, c, at);
+    if (!small) paint.thinLine(f, seen, seen.channel.expected, at, f.ink.bandEdge, []);
+    paint.valueLine(f, seen, at, f.ink.data);
+    paint.anomalousSteps(f, seen, at, spans);
+    if (!small) paint.flagTicks(f, data, c, paint.visible(data, view));
     if (view.selection) paint.selected(f, view.selection);
     if (view.cursor !== null) {
       const i = nearest(data.time, view.cursor, data.gap);
