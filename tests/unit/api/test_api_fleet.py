@@ -291,6 +291,8 @@ def test_a_changed_budget_holds_for_the_past_and_answers_like_a_preview(watched)
     call = watched.call
     preview = call.get("/budget/preview?per_sensor_month=100").json()
     answer = call.put("/budget", json={"per_sensor_month": 100}).json()
+    assert [one.pop("title") for one in answer["incidents"]]
+    assert None in [one.pop("title") for one in preview["incidents"]]
     assert answer == preview
     assert call.get("/budget").json()["per_sensor_month"] == 100
     assert call.get("/incidents").json()["total"] == preview["count"]

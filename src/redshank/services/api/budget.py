@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from redshank.core.clock import DAY
-from redshank.core.ports import CountIncidents, CountSensors, Sensors, Store, StoreTotals
+from redshank.core.ports import CountIncidents, CountSensors, Incidents, Sensors, Store, StoreTotals
 from redshank.core.records import SensorStatus
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
@@ -97,6 +97,8 @@ def _previewed(
 ) -> dict[str, Any]:
     found = budgets.preview(store, wanted, days, sensor_id)
     names = sensor_names(store, [incident.sensor_id for incident in found])
+    known = store.read(Incidents(ids=[incident.id for incident in found], limit=len(found) or 1))
+    titles = {incident.id: incident.title for incident in known}
     return {
         "per_sensor_month": wanted.per_sensor_month,
         "days": days,
@@ -110,6 +112,7 @@ def _previewed(
                 "last": time_text(incident.last),
                 "rate": finite(incident.rate),
                 "id": incident.id,
+                "title": titles.get(incident.id),
             }
             for incident in found
         ],

@@ -70,9 +70,10 @@ class Access:
         return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
 
     def _wrong_host(self, headers: Headers) -> Problem | None:
-        host = headers.get("host", "")
-        if _hostname(host) in self._hosts:
+        named = headers.getlist("host")
+        if len(named) == 1 and _hostname(named[0]) in self._hosts:
             return None
+        host = ", ".join(named)
         return Problem(403, f"Host: {host!r} is not this machine; set an API key to serve others")
 
     def _wrong_origin(self, scope: Scope, headers: Headers, socket: bool) -> Problem | None:

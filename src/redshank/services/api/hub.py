@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import orjson
 
+from redshank.core.errors import StoreError
 from redshank.core.ports import Commit, Incidents, Sensors
 from redshank.core.records import Incident, SensorStatus, Status, Verdicts
 from redshank.pipeline import budget as budgets
@@ -65,9 +66,8 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         unlisten = self._context.runner.listen(self.hear)
         self._context.progress.listen(self.hear_progress)
-        going_on = await self._read(Incidents(state="open", limit=_MOST_OPEN))
-        self._open |= {incident.id for incident in going_on}
         try:
+            await self._know_open()
             await asyncio.gather(self._tell_fleet(), self._tell_stories())
         finally:
             unlisten()
@@ -130,18 +130,24 @@ class Hub:
 
     # --- event loop ---
 
+    async def _know_open(self) -> None:
+        """Learn what goes on already, so that it is not told as news."""
+        try:
+            going_on = await self._read(Incidents(state="open", limit=_MOST_OPEN))
+        except StoreError as error:
+            self._context.telemetry.log.warning("open incidents unknown", reason=str(error))
+            return
+        with self._lock:
+            self._open |= {incident.id for incident in going_on}
+
     def _take(self, commit: Commit) -> None:
         """Sort out what a commit brought; ``commit`` is looked at for small things only."""
         if self._stories:
             self._stories_changed.set()
         if self._moved:
             self._fleet_changed.set()
-        for info in commit.sensors:
-            for client in self._clients:
-                if client.subscription.site is not None:
-                    here = info.site == client.subscription.site
-                    change = client.subscription.members
-                    (change.add if here else change.discard)(info.sensor_id)
+        for client in self._clients:
+            client.subscription.follow(commit.sensors)
         if (budget := commit.settings.get(budgets.SETTING)) is not None:
             per_month = budget["per_sensor_month"]
             self._spread("budget", {"type": "budget", "per_sensor_month": per_month})
@@ -194,10 +200,15 @@ class Hub:
                 if not self._moved:
                     self._fleet_changed.clear()
             if some and self._clients:
-                self._spread_fleet(await self._read(Sensors(sensor_ids=some, limit=len(some))))
+                await self._spread_fleet(some)
             await asyncio.sleep(FLEET_EVERY)
 
-    def _spread_fleet(self, fleet: Sequence[SensorStatus]) -> None:
+    async def _spread_fleet(self, sensor_ids: Sequence[str]) -> None:
+        try:
+            fleet = await self._read(Sensors(sensor_ids=sensor_ids, limit=len(sensor_ids)))
+        except StoreError as error:
+            self._context.telemetry.log.warning("live states not sent", reason=str(error))
+            return
         for status in fleet:
             entry = orjson.Fragment(dumps(_fleet_entry(status)))
             for client in self._clients:
@@ -211,9 +222,13 @@ class Hub:
                 changes, self._stories = self._stories, {}
                 self._stories_changed.clear()
             if changes and self._clients:
-                await self._spread_stories(changes)
+                try:
+                    await self._spread_stories(changes)
+                except StoreError as error:
+                    self._context.telemetry.log.warning("news not sent", reason=str(error))
 
-    async def _spread_stories(self, changes: dict[str, str]) -> None:
+    async def _spread_stories(self, changes: Mapping[str, str]) -> None:
+        """Tell of incidents as they stand now, not as they stood when they changed."""
         ids = [key for key, change in changes.items() if change != "removed"]
         found = await self._read(Incidents(ids=ids, limit=len(ids))) if ids else ()
         touched = [incident.sensor_id for incident in found]
@@ -225,10 +240,9 @@ class Hub:
             for client in self._clients:
                 if client.subscription.wants_incident(incident.sensor_id, incident.severity):
                     client.tell(f"incident {incident.id}", encoded)
-        for incident_id, change in changes.items():
-            if change == "removed":
-                message = {"type": "incident", "change": change, "incident": {"id": incident_id}}
-                self._spread(f"incident {incident_id}", message)
+        for incident_id in (key for key, change in changes.items() if change == "removed"):
+            message = {"type": "incident", "change": "removed", "incident": {"id": incident_id}}
+            self._spread(f"incident {incident_id}", message)
 
     async def _read(self, query: Any) -> Any:
         return await asyncio.to_thread(self._context.store.read, query)

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from redshank.core.records import SensorInfo
 from redshank.services.api.answers import dumps
 
 ROWS_EVERY = 0.25
@@ -50,6 +51,14 @@ class Subscription:
         if self.sensor_ids is not None and sensor_id not in self.sensor_ids:
             return False
         return self.site is None or sensor_id in self.members
+
+    def follow(self, changed: Sequence[SensorInfo]) -> None:
+        """Sensors were registered or moved to another site."""
+        if self.site is None:
+            return
+        for info in changed:
+            here = info.site == self.site
+            (self.members.add if here else self.members.discard)(info.sensor_id)
 
     def wants_incident(self, sensor_id: str, severity: str) -> bool:
         """Whether an incident of this sensor is meant."""

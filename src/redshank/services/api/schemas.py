@@ -369,6 +369,7 @@ class PreviewIncident(BaseModel):
     last: str
     rate: float | None
     id: str
+    title: str | None
 
 
 class PreviewOut(BaseModel):

@@ -94,7 +94,7 @@ def dead_letters(
     "/dead-letters",
     summary="Purge the dead letters",
     response_model=Purged,
-    responses=responses(503),
+    responses=responses(422, 503),
 )
 def purge_dead_letters(context: Service, source: Source = None) -> Answer:
     """All of them, or those of one source."""
