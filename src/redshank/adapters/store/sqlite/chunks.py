@@ -266,7 +266,7 @@ def merge(parts: Sequence[Rows]) -> Merged:
         columns = [channels.index(name) for name in part.schema.channels]
         values[begin:end, columns] = part.records["values"]
     order = _in_order(parts, time)
-    ids, tags = (_objects(parts, name) for name in ("ids", "tags"))
+    ids, tags = (column(parts, name) for name in ("ids", "tags"))
     rows = Merged(
         time[order],
         channels,
@@ -310,6 +310,19 @@ def verdicts_of(sensor_id: str, rows: Rows, readings: Merged) -> Verdicts:
     )
 
 
+def column(parts: Sequence[Rows], name: str) -> NDArray[np.object_] | None:
+    """The senders' ids or tags of all parts, one after another; None where nobody gave any."""
+    columns = [getattr(part, name) for part in parts]
+    if all(column is None for column in columns):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(part.records), None, object) if column is None else column
+            for part, column in zip(parts, columns, strict=True)
+        ]
+    )
+
+
 def _in_order(parts: Sequence[Rows], time: Times) -> NDArray[np.intp]:
     """By time; rows of one time as they were written."""
     if bool(np.all(time[1:] > time[:-1])):
@@ -337,18 +350,6 @@ def _one_per_time(rows: Merged) -> Merged:
             if kept is not None and column is not None:
                 kept[to] = np.where(kept[to] == np.array(None), column[at], kept[to])
     return Merged(rows.time[first], rows.channels, values, ids, tags)
-
-
-def _objects(parts: Sequence[Rows], name: str) -> NDArray[np.object_] | None:
-    columns = [getattr(part, name) for part in parts]
-    if all(column is None for column in columns):
-        return None
-    return np.concatenate(
-        [
-            np.full(len(part.records), None, object) if column is None else column
-            for part, column in zip(parts, columns, strict=True)
-        ]
-    )
 
 
 def _all(arrays: Sequence[Times]) -> Times:

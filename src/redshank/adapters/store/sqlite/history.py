@@ -10,6 +10,7 @@ import numpy as np
 
 from redshank.adapters.store.sqlite.chunks import (
     Merged,
+    Rows,
     View,
     around,
     joined,
@@ -86,7 +87,7 @@ def recover_sensors(view: View, query: RecoverSensors) -> Mapping[str, Recovery]
 
 
 def _after(view: View, sensor_id: str, key: int, seq: int) -> list[Batch]:
-    """Readings committed after a commit, as they came."""
+    """Readings committed after a commit, as they came; runs of one schema are one batch."""
     given = {"sensor": key, "seq": seq}
     chunks = view.sql.execute(
         "SELECT schema, first_seq, part, count, seqs, extras, records, NULL FROM readings"
@@ -99,10 +100,11 @@ def _after(view: View, sensor_id: str, key: int, seq: int) -> list[Batch]:
         given,
     ).fetchall()
     chunks.sort(key=lambda chunk: (chunk[1], chunk[2]))
-    return [_batch(sensor_id, rows) for chunk in chunks for rows in joined(view, [chunk], True)]
+    runs = [list(run) for _, run in groupby(chunks, key=lambda chunk: chunk[0])]
+    return [_batch(sensor_id, rows) for run in runs for rows in joined(view, run, extras=True)]
 
 
-def _batch(sensor_id: str, rows: Any) -> Batch:
+def _batch(sensor_id: str, rows: Rows) -> Batch:
     values = np.ascontiguousarray(rows.records["values"])
     sensor = np.zeros(len(values), np.int32)
     ids, tags = (None if x is None or not any(x) else tuple(x) for x in (rows.ids, rows.tags))

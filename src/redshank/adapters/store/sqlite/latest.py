@@ -77,7 +77,7 @@ def _rows(view: View, query: LatestReadings, key: int | None, span: Span) -> Ite
     table = "verdicts" if query.anomalous else "readings"
     sources = _sources(view.sql, table, key, span)
     waiting: set[Row] = set()
-    take, some = 4, list(islice(sources, 4))
+    take, some = 1, list(islice(sources, 1))
     while some:
         upcoming = next(sources, None)
         for source in some:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from redshank.adapters.store.sqlite import rollup
-from redshank.adapters.store.sqlite.chunks import Rows, View, joined
+from redshank.adapters.store.sqlite.chunks import Rows, View, column, joined
 from redshank.adapters.store.sqlite.codec import Records, pack_extras, squeeze
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.core.clock import HOUR
@@ -49,8 +49,10 @@ _FROM_TAIL = (
     " FROM commits k CROSS JOIN tail_{table} t ON t.seq = k.seq"
     " WHERE k.seq <= ? AND t.sensor BETWEEN ? AND ?"
 )
+
 _REACH = "ifnull((SELECT c.seq FROM checkpoints c WHERE c.sensor = t.sensor), 0)"
-_COVERED = f" AND t.last_seq <= {_REACH}"
+"""Newest commit of a sensor that its checkpoint covers."""
+
 _LOOSE = (
     "INSERT INTO readings SELECT NULL, t.sensor, t.schema, t.seq, t.seq, t.part, t.first_time,"
     " t.last_time, t.count, 0, NULL, NULL, t.extras, t.records"
@@ -140,7 +142,7 @@ class Maintenance:
     ) -> Mapping[int, list[Sequence[Any]]]:
         """Chunks of the tail by sensor that nothing replays; the tail loses all of them."""
         given = (seq, first, last)
-        covered = _COVERED.replace("last_seq", "seq") if table == "readings" else ""
+        covered = f" AND t.seq <= {_REACH}" if table == "readings" else ""
         found: dict[int, list[Sequence[Any]]] = defaultdict(list)
         for key, *chunk in self._sql.execute(
             f"SELECT t.sensor, {_TAILS[table]}{_FROM_TAIL.format(table=table)}{covered}", given
@@ -155,7 +157,7 @@ class Maintenance:
 
     def _merge(self, table: str, key: int, rows: Rows) -> None:
         """Insert rows, together with small chunks that are about as small."""
-        covered = _COVERED if table == "readings" else ""
+        covered = f" AND t.last_seq <= {_REACH}" if table == "readings" else ""
         small = self._sql.execute(
             f"SELECT id, count FROM {table} t WHERE sensor = ? AND schema = ? AND NOT settled"
             f"{covered} ORDER BY count",
@@ -283,20 +285,8 @@ def _together(parts: Sequence[Rows]) -> Rows:
         part=np.concatenate([part.part for part in parts]),
         records=np.concatenate([part.records for part in parts]),
         bodies=np.concatenate(bodies) if bodies else None,
-        ids=_column(parts, "ids"),
-        tags=_column(parts, "tags"),
-    )
-
-
-def _column(parts: Sequence[Rows], name: str) -> Any:
-    columns = [getattr(part, name) for part in parts]
-    if all(column is None for column in columns):
-        return None
-    return np.concatenate(
-        [
-            np.full(len(part.records), None, object) if column is None else column
-            for part, column in zip(parts, columns, strict=True)
-        ]
+        ids=column(parts, "ids"),
+        tags=column(parts, "tags"),
     )
 
 

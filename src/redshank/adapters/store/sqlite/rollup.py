@@ -6,7 +6,6 @@ large chunks; steps of steps are the steps of the rows, up to rounding of the me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -141,8 +140,3 @@ def _highest(
     found = starts.copy()
     found[group[at[::-1]]] = at[::-1]
     return found
-
-
-def joined(steps: Sequence[Records]) -> Records:
-    """Steps of one layout, one after another."""
-    return np.concatenate(steps) if len(steps) > 1 else steps[0]

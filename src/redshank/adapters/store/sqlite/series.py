@@ -48,8 +48,12 @@ SELECT min(a), max(b), sum(n) FROM (
   WHERE k.last_time >= :start AND k.first_time <= :end
   AND t.last_time >= :start AND t.first_time <= :end)"""
 
+_QUERIES = {"readings": (READINGS, TAIL_READINGS), "verdicts": (VERDICTS, TAIL_VERDICTS)}
 _ROLLED = " AND rollup IS NOT NULL AND first_time >= :start AND last_time <= :end"
 _UNROLLED = " AND NOT (rollup IS NOT NULL AND first_time >= :start AND last_time <= :end)"
+
+_Steps = tuple[tuple[str, ...], Records]
+"""Channels, and steps of them."""
 
 
 def sensor_series(view: View, query: SensorSeries) -> Series:
@@ -97,30 +101,28 @@ def _single_rows(merged: Merged, verdicts: Sequence[Rows], wanted: Sequence[str]
     return series
 
 
-def _reading_steps(
-    view: View, given: dict[str, int], width: int
-) -> list[tuple[tuple[str, ...], Records]]:
-    rolled, queries = _sources(READINGS, TAIL_READINGS, width)
-    found = _rolled_up(view, given, rolled, "readings") if rolled else []
+def _reading_steps(view: View, given: dict[str, int], width: int) -> list[_Steps]:
+    found, queries = _sources(view, given, "readings", width)
     for rows in _inside(view, given, queries):
         found.append((rows.schema.channels, rollup.readings_by(rows, width)))
     return [(channels, rollup.readings_again(steps, width)) for channels, steps in found]
 
 
-def _verdict_steps(
-    view: View, given: dict[str, int], width: int
-) -> list[tuple[tuple[str, ...], Records]]:
-    rolled, queries = _sources(VERDICTS, TAIL_VERDICTS, width)
-    found = _rolled_up(view, given, rolled, "verdicts") if rolled else []
+def _verdict_steps(view: View, given: dict[str, int], width: int) -> list[_Steps]:
+    found, queries = _sources(view, given, "verdicts", width)
     for rows in _inside(view, given, queries):
         found.append((rows.schema.channels, rollup.verdicts_by(rows, width)))
     return [(channels, rollup.verdicts_again(steps, width)) for channels, steps in found]
 
 
-def _sources(body: str, tail: str, width: int) -> tuple[bool, tuple[str, str]]:
-    """Whether hourly rollups serve this width, and the queries for what is read row by row."""
-    rolled = width % HOUR == 0
-    return rolled, (body + _UNROLLED if rolled else body, tail)
+def _sources(
+    view: View, given: dict[str, int], table: str, width: int
+) -> tuple[list[_Steps], tuple[str, str]]:
+    """Hourly rollups where they serve the width, and queries for what is read row by row."""
+    body, tail = _QUERIES[table]
+    if width % HOUR:
+        return [], (body, tail)
+    return _rolled_up(view, given, table), (body + _UNROLLED, tail)
 
 
 def _inside(view: View, given: dict[str, int], queries: Sequence[str]) -> list[Rows]:
@@ -130,9 +132,7 @@ def _inside(view: View, given: dict[str, int], queries: Sequence[str]) -> list[R
     return [each for each in rows if len(each.records)]
 
 
-def _rolled_up(
-    view: View, given: dict[str, int], _: bool, table: str
-) -> list[tuple[tuple[str, ...], Records]]:
+def _rolled_up(view: View, given: dict[str, int], table: str) -> list[_Steps]:
     by_schema: dict[int, list[bytes]] = defaultdict(list)
     query = (
         f"SELECT schema, rollup FROM {table} WHERE sensor = :sensor"
@@ -149,8 +149,8 @@ def _rolled_up(
 
 
 def _steps(
-    readings: Sequence[tuple[tuple[str, ...], Records]],
-    verdicts: Sequence[tuple[tuple[str, ...], Records]],
+    readings: Sequence[_Steps],
+    verdicts: Sequence[_Steps],
     width: int,
     wanted: Sequence[str] | None,
 ) -> Series:
@@ -172,7 +172,7 @@ def _steps(
     return series
 
 
-def _add_verdicts(series: Series, verdicts: Sequence[tuple[tuple[str, ...], Records]]) -> None:
+def _add_verdicts(series: Series, verdicts: Sequence[_Steps]) -> None:
     shape = (3, len(series.time), len(series.channels))
     total, count = np.zeros(shape), np.zeros(shape)
     for some, steps in verdicts:
