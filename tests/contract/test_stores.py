@@ -18,11 +18,8 @@ def test_store(check, make):
     check(make)
 
 
-LASTING = {stores.check_everything_survives_reopening}
-
-
 @pytest.mark.parametrize(
-    "check", [c for c in stores.CHECKS if c not in LASTING], ids=lambda check: check.__name__
+    "check", [c for c in stores.CHECKS if c not in stores.LASTING], ids=lambda check: check.__name__
 )
 def test_store_in_memory(check):
     check(lambda name: SqliteStore(None))
