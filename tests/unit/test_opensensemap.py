@@ -59,7 +59,7 @@ class World:
     def collect(self, n, cursor=None, between=lambda: None):
         """The first n parcels; ``between`` happens after each of them."""
 
-        async def run():
+        async def first():
             found = []
             async with aclosing(self.source.parcels(cursor)) as parcels:
                 async for parcel in parcels:
@@ -67,17 +67,16 @@ class World:
                     if len(found) == n:
                         break
                     between()
-            await self.client.aclose()
             return found
 
-        return asyncio.run(run())
+        return self.run(first())
 
     def run(self, work):
         async def both():
             try:
                 return await work
             finally:
-                await self.client.aclose()
+                await self.source.aclose()
 
         return asyncio.run(both())
 

@@ -164,9 +164,9 @@ class OpenSenseMap:
             return Fetched(box_id, box.name if box else "", parcels, read, error=str(error))
         return Fetched(box_id, box.name, parcels, read, _unmapped(box))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._client.aclose()
 
     async def _news(self, box_id: str, state: _State) -> AsyncIterator[Parcel]:
         """What came since the last round, or in the last two days."""
