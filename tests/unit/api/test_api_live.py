@@ -3,10 +3,13 @@
 import asyncio
 import json
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redshank.core.records import SensorInfo
+from redshank.core.records import SensorInfo, Status
+from redshank.services.api.encoding import MOST_ENCODED, chosen, plain
 from redshank.services.api.live import (
     MOST_ROWS,
     MOST_WAITING,
@@ -113,3 +116,19 @@ def test_a_site_follows_its_sensors():
     assert (farm.wants("a"), farm.wants("b")) == (True, False)
     farm.follow([SensorInfo("b", site="Farm"), SensorInfo("a", site="Town")])
     assert (farm.wants("a"), farm.wants("b")) == (False, True)
+
+
+def test_single_precision_is_written_as_short_as_it_is():
+    numbers = np.array([0, 99.99, -3.1415927, 1e-12, 1e30, np.nan, np.inf], np.float32)
+    expected = [0.0, 99.99, -3.141593, 1e-12, 1e30, np.nan, np.inf]
+    assert plain(numbers) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    assert plain(np.array([0.1])) == [0.1]
+
+
+def test_of_a_large_block_the_anomalous_rows_and_a_spread_of_others_are_sent():
+    status = np.full(20_000, Status.NORMAL, np.uint8)
+    status[[7, 19_000]] = Status.ANOMALY
+    kept = chosen(np.arange(20_000), status)
+    assert len(kept) == MOST_ENCODED
+    assert {7, 19_000, 19_999} <= set(kept.tolist())
+    assert kept.tolist() == sorted(kept.tolist())

@@ -19,9 +19,10 @@ import orjson
 
 from redshank.core.errors import StoreError
 from redshank.core.ports import Commit, Incidents, Sensors
-from redshank.core.records import Incident, SensorStatus, Status, Verdicts
+from redshank.core.records import Incident, SensorInfo, Verdicts
 from redshank.pipeline import budget as budgets
-from redshank.services.api.answers import dumps, finite, time_text
+from redshank.services.api.answers import dumps
+from redshank.services.api.encoding import chosen, encoded, fleet_entry
 from redshank.services.api.live import Outbox, Row
 from redshank.services.api.measures import Measures
 from redshank.services.api.shapes import incident_json, sensor_names
@@ -33,8 +34,6 @@ MOST_SENSORS = 1000
 """Sensors in one such message; the others wait for the next."""
 MOST_BLOCKS = 64
 """Blocks of verdicts that may wait for the loop."""
-MOST_ENCODED = 2000
-"""Rows of one block that are encoded."""
 _MOST_OPEN = 100_000
 
 
@@ -53,6 +52,9 @@ class Hub:
         self._lock = threading.Lock()
         self._blocks: deque[Verdicts] = deque(maxlen=MOST_BLOCKS)
         self._moved: dict[str, None] = {}
+        self._registered: dict[str, SensorInfo] = {}
+        self._budget: Any = None
+        self._scheduled = False
         self._stories: dict[str, str] = {}
         self._open: set[str] = set()
         self._fleet_changed = asyncio.Event()
@@ -64,6 +66,7 @@ class Hub:
     async def run(self) -> None:
         """Spread until cancelled."""
         self._loop = asyncio.get_running_loop()
+        self._scheduled = False
         unlisten = self._context.runner.listen(self.hear)
         self._context.progress.listen(self.hear_progress)
         try:
@@ -92,8 +95,12 @@ class Hub:
                 for rows in commit.verdicts:
                     self._moved.update(dict.fromkeys(rows.sensor_ids))
                 self._blocks.extend(commit.verdicts)
+                self._registered.update((info.sensor_id, info) for info in commit.sensors)
             self._note_stories(commit)
-        self._soon(self._take, commit)
+            self._budget = commit.settings.get(budgets.SETTING, self._budget)
+            scheduled, self._scheduled = self._scheduled, True
+        if not scheduled:
+            self._soon(self._take)
 
     def hear_progress(self, progress: Progress) -> None:
         """Take news of a source; any thread."""
@@ -140,20 +147,25 @@ class Hub:
         with self._lock:
             self._open |= {incident.id for incident in going_on}
 
-    def _take(self, commit: Commit) -> None:
-        """Sort out what a commit brought; ``commit`` is looked at for small things only."""
-        if self._stories:
-            self._stories_changed.set()
-        if self._moved:
-            self._fleet_changed.set()
+    def _take(self) -> None:
+        """Empty the inbox."""
+        with self._lock:
+            self._scheduled = False
+            blocks = list(self._blocks)
+            self._blocks.clear()
+            registered, self._registered = self._registered, {}
+            budget, self._budget = self._budget, None
+            if self._stories:
+                self._stories_changed.set()
+            if self._moved:
+                self._fleet_changed.set()
         for client in self._clients:
-            client.subscription.follow(commit.sensors)
-        if (budget := commit.settings.get(budgets.SETTING)) is not None:
+            client.subscription.follow(registered.values())
+        if budget is not None:
             per_month = budget["per_sensor_month"]
             self._spread("budget", {"type": "budget", "per_sensor_month": per_month})
-        while self._blocks:
-            with suppress(IndexError):  # the runner's thread has just pushed it out
-                self._spread_rows(self._blocks.popleft())
+        for block in blocks:
+            self._spread_rows(block)
 
     def _spread(self, key: str, message: dict[str, Any]) -> None:
         encoded = dumps(message)
@@ -179,15 +191,15 @@ class Hub:
             if (watching := [c for c in watchers if c.subscription.wants(sensor_id)])
         }
         rows = np.flatnonzero(np.isin(block.sensor, list(wanted)))
-        kept = _chosen(rows, block.status)
+        kept = chosen(rows, block.status)
         self._measures.thinned.inc(len(rows) - len(kept))
         by_sensor: dict[int, list[Row]] = {}
-        for i in kept.tolist():
-            by_sensor.setdefault(int(block.sensor[i]), []).append(encoded_row(block, i))
-        for number, encoded in by_sensor.items():
+        for number, row in zip(block.sensor[kept].tolist(), encoded(block, kept), strict=True):
+            by_sensor.setdefault(number, []).append(row)
+        thinned = len(kept) < len(rows)
+        for number, of_sensor in by_sensor.items():
             for client in wanted[number]:
-                thinned = len(kept) < len(rows)
-                gone = client.add_rows(block.sensor_ids[number], encoded, thinned)
+                gone = client.add_rows(block.sensor_ids[number], of_sensor, thinned)
                 self._measures.thinned.inc(gone)
 
     async def _tell_fleet(self) -> None:
@@ -210,7 +222,7 @@ class Hub:
             self._context.telemetry.log.warning("live states not sent", reason=str(error))
             return
         for status in fleet:
-            entry = orjson.Fragment(dumps(_fleet_entry(status)))
+            entry = orjson.Fragment(dumps(fleet_entry(status)))
             for client in self._clients:
                 if client.subscription.wants(status.info.sensor_id):
                     client.update(status.info.sensor_id, entry)
@@ -246,46 +258,3 @@ class Hub:
 
     async def _read(self, query: Any) -> Any:
         return await asyncio.to_thread(self._context.store.read, query)
-
-
-def _chosen(rows: np.ndarray[Any, Any], status: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """At most so many rows as are encoded of a block, anomalous ones first."""
-    if len(rows) <= MOST_ENCODED:
-        return rows
-    special = status[rows] == Status.ANOMALY
-    room = max(0, MOST_ENCODED - int(special.sum()))
-    normal = rows[~special]
-    spread = normal[np.linspace(0, len(normal) - 1, min(room, len(normal))).astype(np.intp)]
-    return np.sort(np.concatenate([rows[special][-MOST_ENCODED:], spread]))
-
-
-def encoded_row(block: Verdicts, row: int) -> Row:
-    """One verdict as it is sent."""
-
-    def named(columns: Any) -> dict[str, Any]:
-        return dict(zip(block.channels, columns[row], strict=True))
-
-    message = {
-        "time": int(block.time[row]) // 1000,
-        "values": named(block.values),
-        "expected": named(block.expected),
-        "lower": named(block.lower),
-        "upper": named(block.upper),
-        "contributions": named(block.contributions),
-        "flags": named(block.flags),
-        "score": block.score[row],
-        "rate": block.rate[row],
-        "status": int(block.status[row]),
-    }
-    return Row(bool(block.status[row] == Status.ANOMALY), dumps(message))
-
-
-def _fleet_entry(status: SensorStatus) -> dict[str, Any]:
-    return {
-        "sensor_id": status.info.sensor_id,
-        "status": status.status.name.lower(),
-        "rate": finite(status.rate),
-        "last_seen": time_text(status.last_seen),
-        "values": {name: finite(value) for name, value in status.latest.items()},
-        "open_incidents": status.open_incidents,
-    }

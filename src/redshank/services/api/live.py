@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,7 @@ class Subscription:
             return False
         return self.site is None or sensor_id in self.members
 
-    def follow(self, changed: Sequence[SensorInfo]) -> None:
+    def follow(self, changed: Iterable[SensorInfo]) -> None:
         """Sensors were registered or moved to another site."""
         if self.site is None:
             return

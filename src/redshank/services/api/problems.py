@@ -18,6 +18,7 @@ from redshank.core.errors import (
     NotFoundError,
     OverloadedError,
     RedshankError,
+    SourceError,
     StoreError,
 )
 from redshank.core.rows import shown
@@ -95,7 +96,7 @@ def of_error(error: RedshankError) -> Problem:
     if isinstance(error, OverloadedError):
         wait = str(max(1, math.ceil(error.retry_after)))
         return Problem(429, str(error), headers={"Retry-After": wait})
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, SourceError)):
         return Problem(503, str(error), headers={"Retry-After": "5"})
     return Problem(500, str(error))
 
