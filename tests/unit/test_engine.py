@@ -1,5 +1,7 @@
 """The engine: one path, whatever the batches; new channels; snapshots."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,7 +29,7 @@ def run(engine, slots, time, values, cuts=(), names=NAMES):
     """Judged columns of the rows, in pieces cut at these row numbers."""
     edges = [0, *sorted(cuts), len(time)]
     pieces = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         if b > a:
             pieces += engine.run(slots[a:b], time[a:b], names, values[a:b])
     return {name: np.concatenate([getattr(p, name) for p in pieces]) for name in COLUMNS}
@@ -131,7 +133,7 @@ def test_the_minimum_effect_keeps_small_deviations_quiet():
 
 
 def test_a_copy_is_judged_and_nothing_changes():
-    which, time, values = fleet(sensors=1, rows=600)
+    _, time, values = fleet(sensors=1, rows=600)
     engine, (slot,) = make(1)
     run(engine, np.full(600, slot, np.int32), time, values)
     before = engine.snapshot(int(slot))

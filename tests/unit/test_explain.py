@@ -11,19 +11,22 @@ INFO = SensorInfo("schnus", "Schnus", channels={"flow": ChannelInfo("flow", "l/m
 TUESDAY = 1_742_872_320 * SECOND  # Tue 25 Mar 2025, 03:12 UTC
 
 
-def found(cause, evidence, rows=100, last=TUESDAY + 6 * HOUR + 10 * MINUTE, held=0.0, calm=()):
-    return Findings(cause, TUESDAY, last, rows, held, 0.025, (evidence,), calm)
+def found(cause, evidence, rows=100, held=0, calm=()):
+    last = TUESDAY + 6 * HOUR + 10 * MINUTE
+    return Findings(cause, TUESDAY, last, rows, held, last, 0.025, (evidence,), calm)
 
 
 HUMIDITY = Evidence("humidity", "%", 0.9, 99.99, 84.0, 71.2, 93.0)
 
 
 def test_a_stuck_channel():
-    stuck = found(Cause.FLAT_LINE, HUMIDITY, calm=("temperature", "sound_level"))
+    stuck = found(
+        Cause.FLAT_LINE, HUMIDITY, held=6 * 3600 + 600, calm=("temperature", "sound_level")
+    )
     assert kind(stuck) == "stuck"
     assert title(stuck, INFO) == "humidity stuck at 99.99 % for 6 h 10 min"
     assert text(stuck, INFO) == (
-        "Humidity has read exactly 99.99 % since Tue 25 Mar 2025, 03:12 UTC (6 h 10 min). "
+        "Humidity read exactly 99.99 % for 6 h 10 min from Tue 25 Mar 2025, 03:12 UTC on. "
         "At this hour 71.20 % to 93.00 % is normal. Temperature and sound level stayed normal. "
         "By chance alone, this would be seen once in about 3 years."
     )

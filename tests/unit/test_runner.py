@@ -1,4 +1,4 @@
-"""Pipeline and runner on a real store: exactly once, resumed exactly, budget changed for the past."""
+"""Pipeline and runner on a real store: exactly once, resumed exactly, budgets for the past."""
 
 from concurrent.futures import Future
 

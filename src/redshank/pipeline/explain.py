@@ -31,7 +31,8 @@ class Findings:
         opened: event time of the first row, microseconds.
         last: event time of the latest row.
         rows: how many rows.
-        held: seconds for which the first channel had held its value at the latest row.
+        held: longest time for which the first channel held one value, in seconds.
+        held_until: event time of the last row of that stretch.
         rate: return rate of the peak, per 30 days.
         evidence: channels that contributed, most first.
         calm: channels that stayed normal.
@@ -42,6 +43,7 @@ class Findings:
     last: int
     rows: int
     held: float
+    held_until: int
     rate: float
     evidence: tuple[Evidence, ...]
     calm: tuple[str, ...]
@@ -55,7 +57,7 @@ def kind(found: Findings) -> str:
         return "noise"
     if found.cause == Cause.CROSS_CHANNEL:
         return "disagreement"
-    if found.cause == Cause.FORECAST:
+    if found.cause in (Cause.FORECAST, Cause.EXTREME):
         return "spike" if found.rows <= SPIKE_ROWS else "level shift"
     return "unusual pattern"
 
@@ -68,8 +70,8 @@ def title(found: Findings, info: SensorInfo) -> str:
     name = label(first.channel, info)
     value = amount(first, info)
     match kind(found):
-        case "stuck" if found.cause == Cause.FLAT_LINE or found.held > 0:
-            return f"{name} stuck at {value} for {duration(_held(found))}"
+        case "stuck" if found.held > 0:
+            return f"{name} stuck at {value} for {duration(found.held)}"
         case "stuck":
             return f"{name} moves far less than usual, around {value}"
         case "noise":
@@ -154,18 +156,14 @@ def moment(micros: int) -> str:
     return f"{from_micros(micros):%a %d %b %Y, %H:%M} UTC"
 
 
-def _held(found: Findings) -> float:
-    return max(found.held, (found.last - found.opened) / SECOND)
-
-
 def _opening(found: Findings, info: SensorInfo) -> str:
     if not found.evidence:
         return f"Unusual since {moment(found.opened)}."
     first = found.evidence[0]
     name, value = _capital(label(first.channel, info)), amount(first, info)
-    if kind(found) == "stuck" and (found.cause == Cause.FLAT_LINE or found.held > 0):
-        since = moment(found.last - round(_held(found) * SECOND))
-        return f"{name} has read exactly {value} since {since} ({duration(_held(found))})."
+    if kind(found) == "stuck" and found.held > 0:
+        since = moment(found.held_until - round(found.held * SECOND))
+        return f"{name} read exactly {value} for {duration(found.held)} from {since} on."
     lasted = duration((found.last - found.opened) / SECOND)
     span = f" for {lasted}" if found.rows > 1 else ""
     return f"{name} was unusual{span} from {moment(found.opened)} on, most of all at {value}."

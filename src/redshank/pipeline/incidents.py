@@ -35,7 +35,8 @@ class Running:
         score: score of that row.
         peak: event time of that row.
         cause: component code at that row.
-        held: seconds for which the leading channel had held its value at the latest row.
+        held: longest time for which the leading channel held one value, in seconds.
+        held_until: event time of the last row of that stretch.
         evidence: channels at that row.
         shares: channel to its summed share of the evidence, rarer rows counting more.
         told: ``last`` when it was written the last time.
@@ -50,6 +51,7 @@ class Running:
     peak: int = 0
     cause: int = 0
     held: float = 0.0
+    held_until: int = 0
     evidence: tuple[Evidence, ...] = ()
     shares: dict[str, float] = field(default_factory=dict)
     told: int = 0
@@ -147,9 +149,7 @@ def _extend(
     before = severity(running.rate, running.budget)
     if rarer:
         _move_peak(running, rows, peak, info)
-    if running.evidence:
-        column = rows.channels.index(running.evidence[0].channel)
-        running.held = float(held[unusual[-1], column])
+    _note_held(running, rows, unusual, held)
     worse = rarer and severity(running.rate, running.budget) != before
     pause = max(MINUTE, (running.last - running.opened) // 20)
     return worse or running.told == 0 or running.last - running.told >= pause
@@ -163,7 +163,20 @@ def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
         running.shares[name] = running.shares.get(name, 0.0) + share
 
 
+def _note_held(running: Running, rows: Verdicts, unusual: Rows, held: Singles) -> None:
+    """Remember the longest time for which the leading channel stood still."""
+    if not running.evidence:
+        return
+    column = rows.channels.index(running.evidence[0].channel)
+    longest = int(unusual[np.argmax(held[unusual, column])])
+    if held[longest, column] > running.held:
+        running.held = float(held[longest, column])
+        running.held_until = int(rows.time[longest])
+
+
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
+    """Make a row the incident's most unusual one."""
+    leading = running.evidence[0].channel if running.evidence else None
     running.rate = float(rows.rate[peak])
     running.score = float(rows.score[peak])
     running.peak = int(rows.time[peak])
@@ -171,6 +184,8 @@ def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) ->
     columns = ("values", "expected", "lower", "upper", "contributions")
     row = {name: getattr(rows, name)[peak].tolist() for name in columns}
     running.evidence = explain.evidence_of(rows.channels, row, info)
+    if not running.evidence or running.evidence[0].channel != leading:
+        running.held = 0.0
 
 
 def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
@@ -182,6 +197,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         running.last,
         running.rows,
         running.held,
+        running.held_until,
         running.rate,
         running.evidence,
         calm,
