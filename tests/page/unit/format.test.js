@@ -80,3 +80,9 @@ test('channels and flags in words', () => {
   assert.equal(f.sentence('humidity stuck at 99.99 %'), 'Humidity stuck at 99.99 %');
   assert.equal(f.sentence('pH too low'), 'pH too low');
 });
+
+test('times that the service wrote in UTC are told in the viewer’s zone', () => {
+  const text = 'Humidity has read exactly 99.99 % since Sun 16 Mar 2025, 18:42 UTC (14 h 58 min).';
+  assert.equal(f.localTimes(text, NOON, 'Europe/Berlin'), 'Humidity has read exactly 99.99 % since Sun 19:42 (14 h 58 min).');
+  assert.equal(f.localTimes('no time here', NOON), 'no time here');
+});

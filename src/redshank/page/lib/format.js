@@ -242,6 +242,18 @@ export function budgetWords(perMonth) {
   return `one in ${months < 3 && Math.abs(months - Math.round(months)) > 0.1 ? brief(months) : Math.round(months)} months`;
 }
 
+/**
+ * Times that the service wrote in UTC ("Wed 18 Nov 2026, 18:42 UTC"), told in the viewer's zone.
+ * @param {string} text
+ * @param {number} now
+ * @param {string} [zone]
+ */
+export const localTimes = (text, now, zone) =>
+  text.replace(/(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(\d{1,2} [A-Z][a-z]{2} \d{4}), (\d\d:\d\d) UTC/g, (whole, day, hour) => {
+    const time = Date.parse(`${day} ${hour} UTC`);
+    return Number.isNaN(time) ? whole : moment(time, now, zone);
+  });
+
 /** @type {Record<string, string>} */
 const CHANNELS = {
   co2: 'CO₂', no2: 'NO₂', o3: 'O₃', voc: 'VOC', tvoc: 'TVOC', pm1: 'PM1', pm25: 'PM2.5', pm2_5: 'PM2.5', pm4: 'PM4', pm10: 'PM10',

@@ -211,14 +211,19 @@ export function incidentSpans(f, spans) {
 /** Quality flags as ticks hanging from the top. @param {Frame} f @param {Columns} data @param {ChannelColumns} c @param {[number, number]} at */
 export function flagTicks(f, data, c, at) {
   f.ctx.fillStyle = f.ink.warning;
+  let start = -9;
   let last = -9;
+  const flush = () => {
+    if (last >= f.left && start <= f.right) f.ctx.fillRect(start - 1, f.top, last - start + 2, last - start > 6 ? 3 : 6);
+  };
   for (const i of flaggedSteps(c.flags)) {
     if (i < at[0] || i >= at[1]) continue;
     const x = Math.round(f.x(data.time[i]));
-    if (x < f.left || x > f.right || x - last < 2) continue;
-    f.ctx.fillRect(x - 1, f.top, 2, 6);
+    // Steps that follow each other are one low bar; a lone one is a tick.
+    if (x - last > 4) { flush(); start = x; }
     last = x;
   }
+  flush();
 }
 
 /** @type {WeakMap<Float64Array, {budget: number, heats: Float32Array}>} */

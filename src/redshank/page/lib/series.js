@@ -124,14 +124,15 @@ export function extremes(low, high, from, to) {
  * @param {ChannelColumns} c
  * @param {number} from
  * @param {number} to
+ * @param {number} [reach] how far beyond the values the band may stretch it, in their own extent
  * @returns {[number, number]}
  */
-export function valueRange(c, from, to) {
+export function valueRange(c, from, to, reach = 1.5) {
   const [low, high] = extremes(c.low, c.high, from, to);
   const [bandLow, bandHigh] = extremes(c.lower, c.upper, from, to);
   if (Number.isNaN(low)) return Number.isNaN(bandLow) ? [0, 1] : [bandLow, bandHigh];
   const smallest = 4 * (c.resolution ?? 0.01);
-  const size = Math.max(high - low, smallest);
+  const size = reach * Math.max(high - low, smallest);
   const bottom = Number.isNaN(bandLow) ? low : Math.min(low, Math.max(bandLow, low - size));
   const top = Number.isNaN(bandHigh) ? high : Math.max(high, Math.min(bandHigh, high + size));
   const pad = Math.max(0.06 * (top - bottom), smallest / 4);

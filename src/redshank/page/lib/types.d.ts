@@ -145,6 +145,7 @@ export interface PreviewIncident {
   last: string;
   rate: number;
   id: string | null;
+  title?: string | null;
 }
 
 export interface Preview {

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
 import { STEPS, TICKS, promiseWords, stepOf, valueAt } from '../lib/dial.js';
-import { brief, budgetWords, count, onceIn, plural, span } from '../lib/format.js';
+import { brief, budgetWords, count, onceIn, plural, sentence, span } from '../lib/format.js';
 import { nameOf, newestOf } from '../lib/fleet.js';
 import { useMessages, useResource, useTitle } from '../lib/hooks.js';
 import { address, setQuery } from '../lib/router.js';
@@ -44,7 +44,7 @@ function Outcome({ preview, value, applied }) {
   return html`<section aria-labelledby="outcome-title" class=${preview.loading ? 'updating' : ''}>
     <div role="status"><h2 id="outcome-title">At this budget, the last ${data.days} days would have brought ${plural(data.count, 'incident')}<span class="quiet">, ${words}</span></h2></div>
     ${data.incidents.length ? html`<ul class="lines">${[...data.incidents].sort((a, b) => b.opened.localeCompare(a.opened)).slice(0, LISTED).map((i) => html`<li class="line" key=${i.sensor_id + i.opened}>
-        <span class="line-text">${i.id ? html`<a href=${`/incidents/${i.id}`}>${sensorOf(i)}</a>` : html`<a href=${around(i)}>${sensorOf(i)}</a> <span class="quiet">would be new</span>`}</span>
+        <span class="line-text"><a href=${i.id ? `/incidents/${part(i.id)}` : around(i)}>${i.title ? sentence(i.title) : sensorOf(i)}</a> <span class="quiet">${i.title ? sensorOf(i) : ''}${i.id ? '' : ' would be new'}</span></span>
         <span class="quiet line-rate">${onceIn(30 / i.rate)} by chance</span>
         <span class="quiet line-time"><${Time} at=${i.opened} form="absolute" />, ${span(Date.parse(i.last) - Date.parse(i.opened))}</span></li>`)}</ul>`
       : html`<p class="nothing">None: at this budget nothing in the last ${data.days} days would have been an incident.</p>`}

@@ -1,9 +1,9 @@
 /** Incident: the story, then the evidence, then what you say about it. */
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
-import { DAY, MINUTE, certainty, channelName, number, onceIn, percent, plural, quantity, sentence, span } from '../lib/format.js';
+import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, percent, plural, quantity, sentence, span } from '../lib/format.js';
 import { hearOf } from '../lib/fleet.js';
-import { useMessages, useResource, useStale, useTitle, useWidth } from '../lib/hooks.js';
+import { useMessages, useNow, useResource, useStale, useTitle, useWidth } from '../lib/hooks.js';
 import { columns, shifted } from '../lib/series.js';
 import { subscribe } from '../lib/socket.js';
 import { TimeView } from '../lib/view.js';
@@ -137,6 +137,7 @@ export function IncidentScreen({ id }) {
   useEffect(() => { if (sensor.data) hearOf(sensor.data); }, [sensor.data]);
   const [gone, setGone] = useState(false);
   const stale = useStale();
+  const now = useNow();
   useEffect(() => subscribe({}), []);
   useMessages((message) => {
     if (message.type !== 'incident' || message.incident.id !== id) return;
@@ -152,9 +153,9 @@ export function IncidentScreen({ id }) {
       <p class="crumb"><a href="/">Sensors</a> / <a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a></p>
       <h1>${sentence(incident.title)}</h1>
       ${gone && html`<p class="wrong" role="alert">At the present alarm budget this is no incident any more.</p>`}
-      <p class="lead story">${incident.text}</p>
+      <p class="lead story">${localTimes(incident.text, now.time)}</p>
       <${Facts} items=${[
-        ['State', html`${incident.state} <span class="quiet">for ${span(incident.duration_seconds * 1000)}</span>`],
+        ['State', html`${incident.state} <span class="quiet">${incident.state === 'open' ? 'for' : 'lasted'} ${span(incident.duration_seconds * 1000)}</span>`],
         ['Since', html`<${Time} at=${incident.opened} />`],
         incident.closed && ['Closed', html`<${Time} at=${incident.closed} form="absolute" />`],
         ['How sure', html`${certainty(incident.once_in_days)} <span class="quiet">this extreme ${onceIn(incident.once_in_days)} by chance</span>`],

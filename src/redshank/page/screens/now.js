@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { blob, get } from '../lib/api.js';
 import { csv, download } from '../lib/csv.js';
-import { count, plural, sentence } from '../lib/format.js';
+import { DAY, count, plural, sentence } from '../lib/format.js';
 import { asides, byNeed, headline, nameOf, newestOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle } from '../lib/hooks.js';
 import { address, setQuery } from '../lib/router.js';
@@ -81,23 +81,44 @@ function Headline({ fleet, incidents }) {
   </div>`;
 }
 
+/**
+ * The latest closed incidents that nobody has judged, as many as leave the first screen calm.
+ * @param {IncidentList} list
+ * @param {number} now
+ */
+function toReview(list, now) {
+  const open = list.incidents.filter((i) => i.state === 'open').length;
+  const fresh = list.incidents.filter((i) => i.state !== 'open' && !i.feedback && now - Date.parse(i.last) < 7 * DAY);
+  return fresh.slice(0, Math.max(0, 2 - open)).map((i) => i.id);
+}
+
 /** @param {{list: import('../lib/hooks.js').Resource<IncidentList>}} props */
 function Incidents({ list }) {
   const [all, setAll] = useState(false);
+  const now = useNow();
+  // Chosen once per set of incidents, so that a card stays where it is when it gets its mark.
+  const waiting = useRef(/** @type {string[] | null} */ (null));
+  const known = (list.data?.incidents ?? []).map((i) => i.id + i.state).join();
+  useMemo(() => { waiting.current = list.data ? toReview(list.data, now.time) : null; }, [known]);
   if (!list.data) return list.error ? html`<${Problem} error=${list.error} retry=${list.reload} />` : null;
+  const review = waiting.current ?? [];
   const open = list.data.incidents.filter((i) => i.state === 'open');
-  const closed = list.data.incidents.filter((i) => i.state !== 'open').slice(0, all ? 30 : 5);
+  const past = list.data.incidents.filter((i) => i.state !== 'open');
   const cards = all ? open : open.slice(0, CARDS);
+  const unmarked = past.filter((i) => review.includes(i.id));
+  const closed = past.filter((i) => !review.includes(i.id)).slice(0, all ? 30 : 5);
   /** @param {import('../lib/types').Incident} incident */
   const changedOne = (incident) => list.update((old) => ({ ...old, incidents: old.incidents.map((i) => (i.id === incident.id ? incident : i)) }));
   return html`
     ${cards.length > 0 && html`<section aria-labelledby="open-title"><div class="section-head"><h2 id="open-title">Open incidents</h2></div>
       <div class="cards">${cards.map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
+    ${unmarked.length > 0 && html`<section aria-labelledby="review-title"><div class="section-head"><h2 id="review-title">Closed, but not marked yet</h2></div>
+      <div class="cards">${unmarked.map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
     ${(closed.length > 0 || open.length > CARDS) && html`<section aria-labelledby="past-title">
       <div class="section-head"><h2 id="past-title">Closed lately</h2>
         <button class="plain push" onClick=${async () => download('incidents.csv', await blob('/incidents.csv'))}>Export CSV</button></div>
       <ul class="lines">${closed.map((i) => html`<${IncidentLine} key=${i.id} incident=${i} />`)}</ul>
-      ${list.data.total > cards.length + closed.length && !all && html`<button class="plain" onClick=${() => setAll(true)}>
+      ${list.data.total > cards.length + unmarked.length + closed.length && !all && html`<button class="plain" onClick=${() => setAll(true)}>
         Show more<span class="quiet after">${plural(list.data.total, 'incident')} in all, ${count(list.data.open)} open</span></button>`}
     </section>`}`;
 }

@@ -48,11 +48,12 @@ function Readout({ view, data, channel }) {
   const spread = c.high[i] - c.low[i] > (c.resolution ?? 0);
   const flags = flagWords(c.flags[i]);
   const outside = c.mean[i] < c.lower[i] || c.mean[i] > c.upper[i];
+  const unusual = data.status[i] >= 2;
   return html`<p class="readout">
-    <b class=${outside ? 'outside' : ''}>${quantity(c.mean[i], c.unit, c.resolution)}</b>
+    <b class=${outside && data.status[i] === 3 ? 'outside' : ''}>${quantity(c.mean[i], c.unit, c.resolution)}</b>
     ${spread && html`<span class="quiet wide">${number(c.low[i], c.resolution)} to ${number(c.high[i], c.resolution)}</span>`}
     ${!Number.isNaN(c.lower[i]) && html`<span class="quiet">${outside ? 'outside' : 'expected'} ${number(c.lower[i], c.resolution)} to ${number(c.upper[i], c.resolution)}</span>`}
-    ${c.contribution[i] >= 0.005 && html`<span class="quiet wide">${percent(Math.min(1, c.contribution[i]))} of the score</span>`}
+    ${unusual && c.contribution[i] >= 0.005 && html`<span class="quiet wide">${percent(Math.min(1, c.contribution[i]))} of the score</span>`}
     ${flags && html`<span class="flags">${flags}</span>`}
   </p>`;
 }

@@ -24,6 +24,8 @@ import { calm } from '../lib/view.js';
 /** Room left of the plot for the values. @param {number} width */
 export const gutter = (width) => (width < 480 ? 44 : 64);
 export const EDGE = 12;
+/** In an incident's story the expected band is the point: it may take most of the height. */
+const STORY_REACH = 60;
 
 /**
  * A canvas that redraws with its view, its size, the theme and `draw`, at most once a frame.
@@ -109,7 +111,7 @@ export function ChannelChart({ view, data, channel, label, height, ghosts = [], 
     if (!c) return false;
     const seen = detail(data, channel, paint.visible(data, view), width);
     const at = paint.visible(seen, view);
-    const moving = ease.toward(valueRange(seen.channel, at[0], at[1]));
+    const moving = ease.toward(valueRange(seen.channel, at[0], at[1], focus ? STORY_REACH : undefined));
     const range = /** @type {[number, number]} */ (ease.range);
     const f = frame(ctx, width, 4, full - (axis ? 22 : 2), view, range);
     paint.timeGrid(f, view);

@@ -105,7 +105,7 @@ export function IncidentCard({ incident, changed }) {
       <header>
         <p class="over"><${Severity} incident=${incident} /><a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a></p>
         <h3 id=${`i-${incident.id}`}>${sentence(incident.title)}</h3>
-        <p class="quiet">Since <${Time} at=${incident.opened} form="absolute" />, for ${span(incident.duration_seconds * 1000)}. By chance: ${onceIn(incident.once_in_days)}.</p>
+        <p class="quiet">${incident.state === 'open' ? 'Since' : 'From'} <${Time} at=${incident.opened} form="absolute" />, for ${span(incident.duration_seconds * 1000)}. By chance: ${onceIn(incident.once_in_days)}.</p>
       </header>
       <${CardChart} incident=${incident} />
       <footer class="row">

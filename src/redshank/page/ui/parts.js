@@ -24,11 +24,11 @@ export const Mark = ({ shape }) => html`
 /** @param {{shape: Shape, word?: string}} props */
 export const State = ({ shape, word = shape }) => html`<span class="state" data-shape=${shape}><${Mark} shape=${shape} />${word}</span>`;
 
-const SEVERITY = /** @type {Record<string, Shape>} */ ({ high: 'anomaly', medium: 'anomaly', low: 'warning' });
+const SEVERITY = /** @type {Record<string, Shape>} */ ({ high: 'anomaly', medium: 'warning', low: 'learning' });
 
 /** @param {{incident: {severity: string, state?: string}}} props */
 export const Severity = ({ incident }) => html`
-  <span class="state" data-shape=${SEVERITY[incident.severity]}><${Mark} shape=${SEVERITY[incident.severity]} />${incident.severity}</span>`;
+  <span class="state" data-shape=${SEVERITY[incident.severity]} title="Severity"><${Mark} shape=${SEVERITY[incident.severity]} />${incident.severity}</span>`;
 
 /**
  * A moment, relative and absolute, the whole of it (in the viewer's zone and UTC) on hover.
