@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from redshank import __version__
 from redshank.services.api import (
+    bodies,
     budget,
     events,
     guide,
@@ -35,7 +36,7 @@ from redshank.services.api.page import Page, PageFaces
 from redshank.services.context import Context
 
 _PARTS = (readings, predict, model, events, sensors, incidents, budget, ingest, system, ws, guide)
-_EXTRA_SCHEMAS = (schemas.Problem, schemas.ReadingIn)
+_EXTRA_SCHEMAS = (schemas.Problem, bodies.ReadingIn)
 
 
 def create_app(context: Context) -> FastAPI:

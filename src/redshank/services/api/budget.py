@@ -14,10 +14,11 @@ from redshank.core.records import SensorStatus
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.services.api.answers import Answer, finite, time_text
+from redshank.services.api.bodies import BudgetIn
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import WAIT_SECONDS, SensorId, Service, responses
 from redshank.services.api.problems import Problem
-from redshank.services.api.schemas import BudgetIn, BudgetOut, PreviewOut
+from redshank.services.api.schemas import BudgetOut, PreviewOut
 from redshank.services.api.shapes import MONTH_DAYS, months, sensor_names
 from redshank.services.context import Context
 

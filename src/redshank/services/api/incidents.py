@@ -14,6 +14,7 @@ from redshank.core.errors import NotFoundError
 from redshank.core.ports import Commit, CountIncidents, Incidents, Store
 from redshank.core.records import Comment, Incident
 from redshank.services.api.answers import Answer
+from redshank.services.api.bodies import CommentIn, FeedbackIn
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import (
     WAIT_SECONDS,
@@ -25,7 +26,7 @@ from redshank.services.api.params import (
     micros,
     responses,
 )
-from redshank.services.api.schemas import CommentIn, FeedbackIn, IncidentList, IncidentOut
+from redshank.services.api.schemas import IncidentList, IncidentOut
 from redshank.services.api.shapes import incident_json, sensor_names
 
 router = APIRouter(tags=["incidents"], route_class=JsonRoute)

@@ -13,10 +13,11 @@ from redshank.core.clock import Clock
 from redshank.models.scoring import score_table
 from redshank.models.tables import ROWS_PER_MONTH, Table
 from redshank.services.api.answers import Answer
+from redshank.services.api.bodies import TableIn
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import Service, responses
 from redshank.services.api.problems import field_problem
-from redshank.services.api.schemas import ModelInfo, TableIn, TableScores
+from redshank.services.api.schemas import ModelInfo, TableScores
 from redshank.services.api.shapes import anomaly_score, anomaly_scores
 
 router = APIRouter(prefix="/model", tags=["model"], route_class=JsonRoute)

@@ -15,10 +15,11 @@ from redshank.core.ports import Sensors, Store
 from redshank.core.records import Status, Verdicts
 from redshank.core.rows import SENSOR, RowContext, read_row
 from redshank.services.api.answers import Answer, time_text
+from redshank.services.api.bodies import PREDICT_EXAMPLE
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import Service, responses
 from redshank.services.api.problems import Problem
-from redshank.services.api.schemas import PREDICT_EXAMPLE, Prediction
+from redshank.services.api.schemas import Prediction
 from redshank.services.api.shapes import anomaly_score, status_name
 
 router = APIRouter(tags=["model"], route_class=JsonRoute)

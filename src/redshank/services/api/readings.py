@@ -14,10 +14,11 @@ from redshank.core.errors import FileFormatError, OverloadedError
 from redshank.core.ports import Parcel, Receipt
 from redshank.core.records import DeadLetter
 from redshank.services.api.answers import Answer
+from redshank.services.api.bodies import READING_EXAMPLE
 from redshank.services.api.body import LARGE, media_type, read_body
 from redshank.services.api.params import responses
 from redshank.services.api.problems import Problem
-from redshank.services.api.schemas import READING_EXAMPLE, Taken
+from redshank.services.api.schemas import Taken
 from redshank.services.context import Context
 
 router = APIRouter(tags=["readings"])

@@ -1,33 +1,12 @@
-"""What bodies and answers look like, for OpenAPI and for checking what comes in."""
+"""What answers look like, for OpenAPI."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-StatusName = Literal["learning", "normal", "warning", "anomaly"]
-Severity = Literal["low", "medium", "high"]
-Mark = Literal["real", "false", "expected"]
-Text = Annotated[str, Field(max_length=256)]
-
-READING_EXAMPLE: dict[str, JsonValue] = {
-    "sensor_id": "greenhouse-1",
-    "timestamp": "2026-01-31T12:00:00Z",
-    "temperature": 21.5,
-    "humidity": 61,
-    "event_id": "a-7",
-    "room": "north",
-}
-PREDICT_EXAMPLE: dict[str, JsonValue] = {
-    "sensor_id": "greenhouse-1",
-    "temperature": 48.0,
-    "humidity": 61,
-}
-
-
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from redshank.services.api.bodies import Mark, Severity, StatusName
 
 
 class Fault(BaseModel):
@@ -48,16 +27,6 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[Fault] = []
-
-
-class ReadingIn(BaseModel):
-    """One reading; its channels stand beside these fields or under `values`."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra={"example": READING_EXAMPLE})
-    sensor_id: str
-    timestamp: str | float | None = None
-    event_id: str | None = None
-    values: dict[str, float | None] | None = None
 
 
 class RowFault(Fault):
@@ -127,14 +96,6 @@ class ModelInfo(BaseModel):
     metrics: dict[str, Any]
 
 
-class TableIn(_In):
-    """Rows in time order, a column a channel; `null` where a number is missing."""
-
-    data: list[list[float | None]] = Field(min_length=1, max_length=1_000_000)
-    window_size: int = Field(0, ge=0, description="learn from so many rows first")
-    threshold_factor: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
-
-
 class TableScores(BaseModel):
     """One score and one decision per row."""
 
@@ -183,18 +144,6 @@ class SensorList(BaseModel):
     counts: dict[str, int]
     newest: str | None
     sensors: list[SensorOut]
-
-
-class SensorEdit(_In):
-    """What an owner may change."""
-
-    name: Text = ""
-    site: Text = ""
-    latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
-    longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
-    exposure: Literal["", "indoor", "outdoor", "mobile"] = ""
-    tags: dict[Text, Annotated[str, Field(max_length=4096)]] = Field({}, max_length=256)
-    budget: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)
 
 
 class SeriesChannel(BaseModel):
@@ -308,19 +257,6 @@ class IncidentList(BaseModel):
     incidents: list[IncidentOut]
 
 
-class FeedbackIn(_In):
-    """A mark; `null` takes it back."""
-
-    feedback: Mark | None
-
-
-class CommentIn(_In):
-    """A comment."""
-
-    text: str = Field(min_length=1, max_length=4000)
-    author: str = Field("", max_length=100)
-
-
 class Promised(BaseModel):
     """What the budget allows."""
 
@@ -345,19 +281,6 @@ class BudgetOut(BaseModel):
     sensors_with_own: dict[str, float]
     promised: Promised
     measured: Measured
-
-
-class BudgetIn(_In):
-    """Exactly one of the two."""
-
-    per_sensor_month: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)
-    per_fleet_day: float | None = Field(None, gt=0, lt=1e9, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _one(self) -> BudgetIn:
-        if (self.per_sensor_month is None) == (self.per_fleet_day is None):
-            raise ValueError("must hold exactly one of per_sensor_month and per_fleet_day")
-        return self
 
 
 class PreviewIncident(BaseModel):

@@ -24,6 +24,7 @@ from redshank.core.ports import (
 from redshank.core.records import SensorStatus
 from redshank.pipeline import budget as budgets
 from redshank.services.api.answers import Answer, time_text
+from redshank.services.api.bodies import SensorEdit, StatusName
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import (
     WAIT_SECONDS,
@@ -35,14 +36,7 @@ from redshank.services.api.params import (
     responses,
 )
 from redshank.services.api.problems import field_problem
-from redshank.services.api.schemas import (
-    SensorEdit,
-    SensorList,
-    SensorOut,
-    SeriesOut,
-    Sparklines,
-    StatusName,
-)
+from redshank.services.api.schemas import SensorList, SensorOut, SeriesOut, Sparklines
 from redshank.services.api.shapes import (
     gap_seconds,
     sensor_json,

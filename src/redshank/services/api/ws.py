@@ -16,11 +16,11 @@ from redshank.core.errors import OverloadedError, RedshankError
 from redshank.core.ports import Sensors
 from redshank.core.rows import shown
 from redshank.services.api.answers import time_text
+from redshank.services.api.bodies import Severity
 from redshank.services.api.gate import Access
 from redshank.services.api.hub import Hub
 from redshank.services.api.live import Outbox, Subscription
 from redshank.services.api.readings import counts, publish
-from redshank.services.api.schemas import Severity
 from redshank.services.context import Context
 
 router = APIRouter()
