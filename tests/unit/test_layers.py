@@ -98,4 +98,4 @@ def test_there_is_no_circle():
 
 def test_every_layer_is_known():
     found = {layer(module) for module in NAMES} - {"__init__"}
-    assert found <= set(ALLOWED) | {"page"}
+    assert found <= set(ALLOWED) | {"page", "demo"}
