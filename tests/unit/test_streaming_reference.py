@@ -178,7 +178,7 @@ class SlowStage:
         self.quantiles()
         self.tracks = [SlowTrack(), SlowTrack()]
         self.gathered = self.trusted = self.memory = 0.0
-        self.rows = self.open_rows = self.quiet = self.echo = 0
+        self.rows = self.open_rows = self.quiet = 0
         self.old, self.returning, self.recent = None, 0, []
         for x in history:
             self.row(x)
@@ -213,7 +213,6 @@ class SlowStage:
         self.settle(x, nominal)
         for track, level in pairs:
             self.follow(track, level, nominal)
-        self.echo = max(self.echo - 1, 0)
         if self.rows % 64 == 0:
             self.trusted *= 1 - 64 / 17000
             for track in self.tracks:
@@ -262,9 +261,7 @@ class SlowStage:
         elif track.below is not None:
             track.below += 1
             if track.below >= 8:
-                strong = track.lowest < 0.5
-                weight = (0 if self.echo else 0.5) if strong else 1
-                self.echo = 1500 if strong else self.echo
+                weight = 0.25 if track.lowest < 0.5 else 1
                 track.peaks[min(int(math.log(track.top) / 0.065), 63)] += weight
                 track.below = None
 

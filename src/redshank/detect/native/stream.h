@@ -67,7 +67,7 @@ typedef struct {
     uint8_t recent[BODY];
     Track track[2];
     float body_mass, recent_mass, mid, fast_span, slow_span, gathered, trusted, memory, old_high;
-    int32_t rows, open_rows, quiet_rows, echo, returning; /* open_rows 0: closed; returning -1: none */
+    int32_t rows, open_rows, quiet_rows, returning; /* open_rows 0: closed; returning -1: none */
 } Stage;
 
 /* What C knows of a slot; mirrored by a NumPy structured array. */

@@ -14,7 +14,7 @@
 #define PEAK_MEMORY 17000.0f
 #define TOP 25.0f          /* peaks that make the tail */
 #define ENDS 8             /* rows below the base level that end an incident on a track */
-#define ECHO 1500          /* rows after a strong peak whose peaks do not count */
+#define STRONG_COUNTS .25f /* of a peak that opened it: fed back in part, or a fault hides the next */
 #define STRONG .5f         /* nominal rate that opens the internal incident */
 #define CLOSES 20
 #define REGIME 250         /* rows open: a new regime */
@@ -141,22 +141,19 @@ void stage_seed(Stage *s, const float *evidence, int rows) {
     refresh_body(s);
 }
 
-static void record(Stage *s, Track *t) {
-    float weight = 1.0f;
-    if (t->lowest < STRONG) weight = s->echo > 0 ? 0.0f : .5f;
-    if (t->lowest < STRONG) s->echo = ECHO;
-    t->peaks[peak_bin(t->top)] += weight;
+static void record(Track *t) {
+    t->peaks[peak_bin(t->top)] += t->lowest < STRONG ? STRONG_COUNTS : 1.0f;
     t->below = -1;
 }
 
-static void follow(Stage *s, Track *t, float level, float rate) {
+static void follow(Track *t, float level, float rate) {
     if (level > 1) {
         if (t->below < 0) t->top = level, t->lowest = rate;
         if (level > t->top) t->top = level;
         if (rate < t->lowest) t->lowest = rate;
         t->below = 0;
     } else if (t->below >= 0 && ++t->below >= ENDS) {
-        record(s, t);
+        record(t);
     }
 }
 
@@ -238,9 +235,8 @@ float stage_row(Stage *s, float evidence, float *rate) {
     const float nominal = MONTH / trusted * (a < b ? a : b);
     settle(s, evidence, nominal);
     watch_return(s, evidence);
-    follow(s, &s->track[0], fast, nominal);
-    follow(s, &s->track[1], slow, nominal);
-    if (s->echo > 0) s->echo--;
+    follow(&s->track[0], fast, nominal);
+    follow(&s->track[1], slow, nominal);
     if (s->rows % TAIL_REFRESH == 0) forget(s);
     if (!s->open_rows) {
         add_body(s, evidence, nominal < 5 ? .3f : 1.0f);
