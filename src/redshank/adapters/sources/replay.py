@@ -319,8 +319,8 @@ def _cuts(streams: list[_Stream], horizon: int | None, pace: Pace) -> Iterator[i
         step = pace.step(int(times[at]))
         if step is not None:
             until = min(until, times[at] + step)
-        yield int(until)
         at = int(np.searchsorted(times, until, side="right"))
+        yield int(times[at - 1])
 
 
 def _without_first(batches: list[Batch], n: int) -> list[Batch]:

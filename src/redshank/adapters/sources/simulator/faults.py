@@ -128,11 +128,11 @@ class FaultPlan:
         return Fault(sensor, channel, kind, start, start + length, float(size))
 
 
-def ahead(faults: Sequence[Fault], time: np.ndarray, channels: int) -> Floats | float:
-    """(S, C) microseconds by which patterns run ahead in rows at these times; 0.0 for none."""
+def ahead(faults: Sequence[Fault], time: np.ndarray, channels: int) -> Floats | None:
+    """(S, C) microseconds by which patterns run ahead in rows at these times; None for nowhere."""
     shifted = [f for f in faults if f.kind == "phase_shift" and f.start <= time[f.sensor] <= f.end]
     if not shifted:
-        return 0.0
+        return None
     shift = np.zeros((len(time), channels))
     for fault in shifted:
         shift[fault.sensor, fault.channel] = _AHEAD

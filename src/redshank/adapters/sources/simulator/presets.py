@@ -223,15 +223,20 @@ class HealthyFleet:
         self._phase = rng.uniform(0, 2 * np.pi, (len(_SLOW_PERIODS), sensors, len(models)))
         self._sky = rng.uniform(0, 2 * np.pi, (len(_SLOW_PERIODS), 1, 1))
 
-    def values(self, time: NDArray[np.int64], step: int, shift: Floats | float = 0.0) -> Floats:
+    def values(self, time: NDArray[np.int64], step: int, shift: Floats | None = None) -> Floats:
         """(S, C) healthy values.
 
         Args:
             time: (S,) event time of each sensor's row, microseconds.
             step: number of the row; noise depends on it, so that any part can be made alone.
-            shift: (S, C) microseconds by which the pattern runs ahead.
+            shift: (S, C) microseconds by which the pattern runs ahead; None for nowhere.
         """
-        moment = time[:, None] + np.broadcast_to(shift, (self.sensors, len(self.models)))
+        there = np.repeat(time[:, None].astype(np.float64), len(self.models), axis=1)
+        values = self._at(there, step)
+        # What follows a shifted channel follows the quantity, not the faulty sensor.
+        return values if shift is None else np.where(shift, self._at(there + shift, step), values)
+
+    def _at(self, moment: Floats, step: int) -> Floats:
         deviation = self._pattern(moment) + self._offset
         noise = np.random.default_rng([self._seed, 1, step]).normal(size=deviation.shape)
         deviation += noise * [model.noise for model in self.models]
