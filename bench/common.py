@@ -79,10 +79,12 @@ def running(
 ) -> Iterator[Process]:
     """A redshank on an empty folder; the folder goes with it."""
     quiet = {"REDSHANK_LOG_LEVEL": "WARNING", **(environment or {})}
-    with tempfile.TemporaryDirectory(prefix="redshank-bench-") as folder:
-        with Process(Path(folder) / "data", arguments, quiet) as process:
-            yield process
-            process.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="redshank-bench-") as folder,
+        Process(Path(folder) / "data", arguments, quiet) as process,
+    ):
+        yield process
+        process.stop()
 
 
 def percentiles(seconds: Sequence[float] | np.ndarray) -> dict[str, float]:

@@ -23,16 +23,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import common
 import kernel
-import numpy as np
-from support.client import NDJSON, Client
-
 from redshank.core.clock import SystemClock
 from redshank.core.decode import decode_ndjson
 from redshank.core.records import SensorInfo
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.pipeline import Pipeline
+from support.client import NDJSON, Client
 
 FITTED_ROWS = 2000
 """Rows that the models of the one-row loops have learned before the clock starts."""
