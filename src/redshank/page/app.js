@@ -34,8 +34,9 @@ function Liveness() {
 
 function Progress() {
   const running = useValue(progress);
-  if (!running) return null;
-  const percent = Math.round(running.progress * 100);
+  const percent = Math.round((running?.progress ?? 0) * 100);
+  // Sources that follow live sensors report what they read too; only a way to go is worth a bar.
+  if (!running || percent <= 0 || percent >= 100) return null;
   return html`<div class="progress" role="status">
     <progress max="100" value=${percent} aria-label=${`Progress of ${running.source}`}></progress>
     <span>${running.text || running.source} <span class="quiet">${percent} %</span></span></div>`;

@@ -25,7 +25,7 @@ import { calm } from '../lib/view.js';
 export const gutter = (width) => (width < 480 ? 44 : 64);
 export const EDGE = 12;
 /** In an incident's story the expected band is the point: it may take most of the height. */
-const STORY_REACH = 60;
+const STORY_REACH = 200;
 
 /**
  * A canvas that redraws with its view, its size, the theme and `draw`, at most once a frame.
