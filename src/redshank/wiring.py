@@ -8,11 +8,12 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.sources.opensensemap import OpenSenseMap, OpenSenseMapClient
 from redshank.adapters.sources.replay import FileReplay, demo_source
+from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.config import Config
@@ -121,6 +122,18 @@ def box_sources(config: Config) -> list[Source]:
         return []
     pause = config.opensensemap_poll_seconds
     return [OpenSenseMap(config.opensensemap_boxes, _client(config), poll_seconds=pause)]
+
+
+def simulator(preset: str, **how: Any) -> Simulator:
+    """A simulated fleet; see :class:`Simulator` for what can be said about it."""
+    return Simulator(preset, **how)
+
+
+def write_simulated(fleet: Simulator, path: Path) -> tuple[int, int]:
+    """Write all rows of a fleet and its labels; numbers of rows and of faults."""
+    simulated = fleet.simulate()
+    write(simulated, path)
+    return len(simulated.batch), len(simulated.labels)
 
 
 def described(store: Store, sensor_id: str) -> SensorInfo:
