@@ -81,7 +81,7 @@ class SlowModel:
 
     def recalibrated(self, a, drift):
         by = np.maximum(drift, 1)
-        drift += (np.minimum(a**2, 9 * by) - drift) / 4000
+        drift += (np.minimum(a**2, 3 * by) - drift) / 4000
         return a / np.sqrt(by)
 
     def combine(self, part, seen, measured):

@@ -10,6 +10,7 @@
 #define CLIP_ROUGHNESS 20.0f
 #define SMOOTH .4f          /* of components, of the cross-channel residual and of the blame */
 #define RECALIBRATION 4000.0f
+#define GROWTH 3.0f         /* a long event must not hide the next: at most .05 % a row */
 #define SLOW .1f            /* of the slow mean that the forecast uses */
 #define LOAD .02f           /* ridge of the cross-channel covariance */
 #define MEMORY 1000         /* rows of the cross-channel covariance */
@@ -255,7 +256,8 @@ void model_observe(const Shape *shape, Model *m, const double *values, Row *row)
 static void recalibrate(float *restrict a, float *restrict drift, int c, int learn) {
     for (int j = 0; j < c; j++) {
         const float by = drift[j] > 1 ? drift[j] : 1, square = a[j] * a[j];
-        if (learn) drift[j] += ((square < 9 * by ? square : 9 * by) - drift[j]) / RECALIBRATION;
+        const float most = GROWTH * by;
+        if (learn) drift[j] += ((square < most ? square : most) - drift[j]) / RECALIBRATION;
         a[j] /= sqrtf(by);
     }
 }
