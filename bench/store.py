@@ -22,8 +22,8 @@ from common import facts, options, percentiles, show
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit
+from redshank.core.queries import (
     CountSensors,
     KnownReadings,
     LatestReadings,

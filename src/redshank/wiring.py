@@ -17,7 +17,8 @@ from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.config import Config
-from redshank.core.ports import AlertChannel, Bus, Receipt, Sensors, Source, Store
+from redshank.core.ports import AlertChannel, Bus, Receipt, Source, Store
+from redshank.core.queries import Sensors
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
 from redshank.pipeline import budget as budgets

@@ -13,14 +13,8 @@ from redshank.adapters.store.sqlite import SqliteStore
 from redshank.checks.stores import START, readings, settle
 from redshank.core.clock import MINUTE
 from redshank.core.errors import StoreError
-from redshank.core.ports import (
-    Commit,
-    Cursor,
-    LatestReadings,
-    RecoverSensors,
-    SensorSeries,
-    StoreTotals,
-)
+from redshank.core.ports import Commit
+from redshank.core.queries import Cursor, LatestReadings, RecoverSensors, SensorSeries, StoreTotals
 
 pytestmark = pytest.mark.faults
 
@@ -30,7 +24,8 @@ from pathlib import Path
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.checks.stores import START, readings, verdicts
 from redshank.core.clock import MINUTE
-from redshank.core.ports import Commit, Cursor
+from redshank.core.ports import Commit
+from redshank.core.queries import Cursor
 from redshank.core.records import Checkpoint
 
 store = SqliteStore(Path(sys.argv[1]))

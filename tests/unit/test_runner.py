@@ -10,13 +10,11 @@ from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch, Reading, batches
 from redshank.core.clock import DAY, MINUTE, SECOND, FakeClock
 from redshank.core.errors import OverloadedError, StoreError
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit, Parcel, Receipt
+from redshank.core.queries import (
     Cursor,
     Incidents,
     LatestReadings,
-    Parcel,
-    Receipt,
     Sensors,
     SensorSeries,
     StoreTotals,

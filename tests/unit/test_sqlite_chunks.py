@@ -11,7 +11,8 @@ from redshank.adapters.store.sqlite.series import WIDTHS, width_for
 from redshank.checks.stores import START, everything, readings, settle, verdicts
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
-from redshank.core.ports import Commit, LatestReadings, Sensors, SensorSeries, StoreTotals
+from redshank.core.ports import Commit
+from redshank.core.queries import LatestReadings, Sensors, SensorSeries, StoreTotals
 from redshank.core.records import Checkpoint
 
 ROWS = st.lists(

@@ -8,7 +8,8 @@ from redshank.adapters.store.sqlite import SqliteStore
 from redshank.adapters.store.sqlite.schema import migrations
 from redshank.checks.stores import readings
 from redshank.core.errors import StoreError
-from redshank.core.ports import Commit, Setting, StoreTotals
+from redshank.core.ports import Commit
+from redshank.core.queries import Setting, StoreTotals
 
 
 def test_migrations_are_numbered_without_gaps():

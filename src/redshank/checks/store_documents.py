@@ -19,8 +19,8 @@ from redshank.checks.store_samples import (
 )
 from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.errors import NotFoundError, StoreError
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit
+from redshank.core.queries import (
     CountDeadLetters,
     CountIncidents,
     CountSensors,

@@ -17,8 +17,8 @@ from redshank.checks.store_samples import (
 )
 from redshank.core.batch import Batch, Reading, batches
 from redshank.core.clock import DAY, HOUR, MINUTE
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit
+from redshank.core.queries import (
     KnownReadings,
     LatestReadings,
     RecoverSensors,

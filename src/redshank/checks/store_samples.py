@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike
 
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit, Store
+from redshank.core.queries import (
     Incidents,
     LatestReadings,
     Sensors,
     SensorSeries,
     Series,
-    Store,
     StoredRates,
 )
 from redshank.core.records import (

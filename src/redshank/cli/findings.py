@@ -9,7 +9,8 @@ from rich.text import Text
 
 from redshank.cli.console import print_table, say
 from redshank.core.clock import DAY, HOUR, MINUTE, format_time, from_micros
-from redshank.core.ports import CountIncidents, Incidents, Sensors, Store, StoreTotals
+from redshank.core.ports import Store
+from redshank.core.queries import CountIncidents, Incidents, Sensors, StoreTotals
 from redshank.core.records import Incident
 
 MOST = 50

@@ -54,5 +54,5 @@ def _run(config: Config, demo: bool, browse: bool) -> None:
     from redshank.cli.watching import Watcher
 
     sources = wiring.demo_sources() if demo else wiring.box_sources(config)
-    watcher = Watcher(config.data_dir, browse)
+    watcher = Watcher(config.data_dir, browse, goes_on=bool(sources))
     run_loop(host(config, sources, watcher))

@@ -66,6 +66,7 @@ async def host(config: Config, sources: Sequence[Source], events: Events) -> Non
         async with wiring.open_service(config, sources) as service:
             events.opened(service.context)
             reading = asyncio.create_task(_read(service.ingests, ready, events))
+            reading.add_done_callback(lambda task: stop.set() if _crashed(task) else None)
             stopping = asyncio.create_task(_stop_reading(stop, reading))
             try:
                 await serve(create_app(service.context), listener, stop, on_ready=on_ready)
@@ -85,6 +86,10 @@ async def _read(ingests: Sequence[Ingest], ready: asyncio.Event, events: Events)
         events.read(error)
     else:
         events.read(None)
+
+
+def _crashed(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and task.exception() is not None
 
 
 async def _stop_reading(stop: asyncio.Event, reading: asyncio.Task[None]) -> None:

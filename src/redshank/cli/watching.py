@@ -16,10 +16,15 @@ from redshank.cli.findings import print_findings
 from redshank.cli.serving import Events
 from redshank.core import plugins
 from redshank.core.errors import RedshankError
-from redshank.core.ports import AlertChannel, Commit, Sensors
+from redshank.core.ports import AlertChannel, Commit
+from redshank.core.queries import Sensors
 from redshank.core.records import SensorInfo
 from redshank.services.context import Context
 from redshank.services.context import Progress as Step
+
+
+CAUGHT_UP = 0.999
+"""Part of the past from which on a source counts as live."""
 
 
 class Watcher(Events):
@@ -28,12 +33,16 @@ class Watcher(Events):
     Args:
         data: the data folder, to be named.
         browse: whether to open the page.
+        goes_on: whether sources go on live once they have read the past.
         quiet: say nothing at all, because the output is for machines.
     """
 
-    def __init__(self, data: Path, browse: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, data: Path, browse: bool = False, goes_on: bool = False, quiet: bool = False
+    ) -> None:
         self._data = data
         self._browse = browse
+        self._goes_on = goes_on
         self._quiet = quiet
         self._console = console()
         self._channel: AlertChannel = plugins.load("redshank.alerts", "console")(self.say)
@@ -83,6 +92,8 @@ class Watcher(Events):
         """A source got further, or into trouble."""
         if step.error:
             complain(f"{step.source}: {step.error}")
+        elif self._goes_on and (step.part is None or step.part >= CAUGHT_UP):
+            self._caught_up()
         elif step.part is None:
             return
         elif self._console.is_terminal:
@@ -90,6 +101,12 @@ class Watcher(Events):
         elif int(step.part * 10) > self._tenths.get(step.source, -1):
             self._tenths[step.source] = int(step.part * 10)
             self.say(f"{step.source}: {step.part:.0%}, {step.text}")
+
+    def _caught_up(self) -> None:
+        """The past is read: say once what was in it."""
+        self._goes_on = False
+        self.read(None)
+        self.say("Going on live. Incidents are told here and on the page as they open and close.")
 
     def _sensor(self, sensor_id: str) -> SensorInfo:
         assert self._context is not None

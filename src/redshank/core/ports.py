@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from redshank.core.batch import Batch, Floats, Singles, Times
+from redshank.core.batch import Batch
+from redshank.core.queries import Query
 from redshank.core.records import (
     Checkpoint,
     Comment,
@@ -20,12 +21,10 @@ from redshank.core.records import (
     Feedback,
     Incident,
     SensorInfo,
-    SensorStatus,
     Verdicts,
 )
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 # --- Source ------------------------------------------------------------------------------------
@@ -158,12 +157,6 @@ class Commit:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Query(Generic[T_co]):
-    """A question to the store; its subclasses say what the answer is."""
-
-    __slots__ = ()
-
-
 class Store(Protocol):
     """Keeps everything. One thread writes; any thread may read, and sees whole commits only."""
 
@@ -199,283 +192,6 @@ class Store(Protocol):
         """Flush and release the files."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownReadings(Query[list[Floats]]):
-    """The stored values at the times of these readings: per batch (n, C), NaN where nothing is.
-
-    For telling duplicates (same value) from conflicts (other value) and from new readings.
-    """
-
-    batches: Sequence[Batch]
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What is needed to go on with a sensor where the last commit left it.
-
-    Attributes:
-        state: its newest checkpoint, None if it has none.
-        readings: its readings committed after that, as they came, in commit order.
-        newest: event time of its newest reading, None without any.
-    """
-
-    state: bytes | None
-    readings: Sequence[Batch]
-    newest: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecoverSensors(Query[Mapping[str, Recovery]]):
-    """The recovery of each of these sensors; unknown ones are left out."""
-
-    sensor_ids: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Sensors(Query[Sequence[SensorStatus]]):
-    """Sensors as they stand, those that need a look first, then by name.
-
-    Attributes:
-        sensor_ids: only these; None for all.
-        text: only where id, name or site contains it, ignoring case.
-        limit: at most so many.
-        offset: after leaving out so many.
-    """
-
-    sensor_ids: Sequence[str] | None = None
-    text: str = ""
-    site: str | None = None
-    status: str | None = None
-    limit: int = 100
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CountSensors(Query[Mapping[str, int]]):
-    """How many sensors there are, by status name, with ``total`` and ``with_open_incidents``.
-
-    The fields narrow as those of :class:`Sensors` do.
-    """
-
-    text: str = ""
-    site: str | None = None
-    status: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """Readings and verdicts of one sensor over a span, at most about ``points`` steps.
-
-    ``m`` steps. With ``bucket`` None every step is one row and ``low`` = ``high`` = ``mean``; else
-    a step covers ``bucket`` microseconds and low/high are the extreme values in it, so that no
-    peak is hidden. Steps without any reading are left out.
-
-    Attributes:
-        time: (m,) start of each step, microseconds.
-        bucket: width of a step, None for single rows.
-        channels: names.
-        low: (m, C).
-        high: (m, C).
-        mean: (m, C).
-        flags: (m, C) all flags in the step, or-ed.
-        expected: (m, C) mean over the step's verdicts, NaN without any.
-        lower: (m, C).
-        upper: (m, C).
-        contributions: (m, C) of the step's most unusual row.
-        score: (m,) highest.
-        rate: (m,) lowest; inf while learning, NaN without a verdict.
-        status: (m,) highest.
-    """
-
-    time: Times
-    bucket: int | None
-    channels: tuple[str, ...]
-    low: Floats
-    high: Floats
-    mean: Floats
-    flags: Any
-    expected: Singles
-    lower: Singles
-    upper: Singles
-    contributions: Singles
-    score: Singles
-    rate: Singles
-    status: Any
-
-
-@dataclass(frozen=True, slots=True)
-class SensorSeries(Query[Series]):
-    """The series of a sensor between two event times, microseconds, ends included.
-
-    Attributes:
-        channels: only these; None for all.
-        points: about how many steps to return at most.
-    """
-
-    sensor_id: str
-    start: int
-    end: int
-    points: int = 800
-    channels: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LatestReadings(Query[Sequence["StoredRow"]]):
-    """Rows newest first; readings of one sensor and time that came separately are one row.
-
-    Attributes:
-        anomalous: only rows whose stored return rate is within the budget in force now and that
-            were anomalous, with their verdicts.
-    """
-
-    sensor_id: str | None = None
-    start: int | None = None
-    end: int | None = None
-    anomalous: bool = False
-    limit: int = 100
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """One row as it is stored, with its verdict where it has one."""
-
-    event_id: str
-    sensor_id: str
-    time: int
-    values: Mapping[str, float]
-    tags: Mapping[str, str]
-    score: float | None
-    rate: float | None
-    per_month: float | None
-    budget: float | None
-    status: int | None
-    contributions: Mapping[str, float]
-    model: str | None
-    version: str | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rates:
-    """The stored return rates of one sensor in time order, for decisions at another budget."""
-
-    sensor_id: str
-    time: Times
-    rate: Singles
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRates(Query[Sequence[Rates]]):
-    """Return rates since an event time, of one sensor or of all.
-
-    Attributes:
-        highest: only rows that are at least so rare.
-    """
-
-    start: int
-    sensor_id: str | None = None
-    highest: float = float("inf")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredVerdicts(Query["Sequence[tuple[Batch, Verdicts]]"]):
-    """Readings and verdicts row by row of one sensor between two event times, ends included.
-
-    The batches hold one row per verdict: values merged from readings that came separately.
-    """
-
-    sensor_id: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Incidents(Query[Sequence[Incident]]):
-    """Incidents, open ones first, then newest first."""
-
-    sensor_id: str | None = None
-    state: str | None = None
-    start: int | None = None
-    end: int | None = None
-    ids: Sequence[str] | None = None
-    limit: int = 100
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentTotals:
-    """How many incidents there are.
-
-    Attributes:
-        total: all.
-        open: those that go on.
-        marked: how many carry each mark.
-    """
-
-    total: int
-    open: int
-    marked: Mapping[Feedback, int]
-
-
-@dataclass(frozen=True, slots=True)
-class CountIncidents(Query[IncidentTotals]):
-    """How many incidents :class:`Incidents` would bring without a limit."""
-
-    sensor_id: str | None = None
-    state: str | None = None
-    start: int | None = None
-    end: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetters(Query[Sequence[DeadLetter]]):
-    """Dead letters, newest first."""
-
-    source: str | None = None
-    limit: int = 100
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CountDeadLetters(Query[int]):
-    """How many dead letters there are, of one source or of all."""
-
-    source: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting(Query[Any]):
-    """A stored setting; None if it was never stored."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor(Query["str | None"]):
-    """How far a source has read; None if it never has."""
-
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the store holds."""
-
-    sensors: int
-    readings: int
-    verdicts: int
-    incidents: int
-    dead_letters: int
-    bytes: int
-    oldest: int | None
-    newest: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreTotals(Query[Totals]):
-    """Totals for health and metrics; cheap."""
-
-
 # --- AlertChannel ------------------------------------------------------------------------------
 
 
@@ -486,7 +202,6 @@ class AlertChannel(Protocol):
 
     def send(self, incident: Incident, sensor: SensorInfo) -> None:
         """Tell of an incident that opened, grew more severe or closed."""
-
 
 
 Listener = Callable[[Commit], None]

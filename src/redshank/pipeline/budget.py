@@ -15,11 +15,11 @@ import numpy as np
 from redshank.core.batch import Floats, Singles, Times
 from redshank.core.clock import DAY
 from redshank.core.errors import FieldError
-from redshank.core.ports import (
+from redshank.core.ports import Store
+from redshank.core.queries import (
     Incidents,
     Rates,
     Setting,
-    Store,
     StoredRates,
     StoredVerdicts,
     StoreTotals,

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redshank.core.batch import Batch, Floats, Ints, Times, concat
-from redshank.core.ports import KnownReadings, Parcel, Store
+from redshank.core.ports import Parcel, Store
+from redshank.core.queries import KnownReadings
 
 Channels = tuple[str, ...]
 Mask = NDArray[np.bool_]

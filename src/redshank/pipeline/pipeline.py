@@ -15,7 +15,7 @@ import numpy as np
 from redshank import __version__
 from redshank.core.batch import Batch, Bytes, Ints, Times
 from redshank.core.channels import quantity
-from redshank.core.ports import Recovery
+from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
 from redshank.detect.alarm import Alarm
 from redshank.detect.channelstate import NEVER

@@ -32,19 +32,8 @@ from redshank.core.batch import Batch
 from redshank.core.channels import quantity
 from redshank.core.clock import DAY, SECOND, Clock
 from redshank.core.errors import StoreError
-from redshank.core.ports import (
-    Bus,
-    Commit,
-    Listener,
-    Message,
-    Parcel,
-    Receipt,
-    RecoverSensors,
-    Recovery,
-    Sensors,
-    Store,
-    StoredVerdicts,
-)
+from redshank.core.ports import Bus, Commit, Listener, Message, Parcel, Receipt, Store
+from redshank.core.queries import RecoverSensors, Recovery, Sensors, StoredVerdicts
 from redshank.core.records import (
     ChannelInfo,
     Flag,

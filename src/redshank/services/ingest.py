@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Future
+from functools import partial
 
-from redshank.core.errors import OverloadedError, RedshankError, SourceError
-from redshank.core.ports import Bus, Cursor, Parcel, Receipt, Source
+from redshank.core.errors import OverloadedError, SourceError
+from redshank.core.ports import Bus, Parcel, Receipt, Source
+from redshank.core.queries import Cursor
 from redshank.services.context import Context, Progress
 
 AHEAD = 4
@@ -55,18 +57,20 @@ class Ingest:
 
     async def _read(self) -> None:
         cursor = self._context.store.read(Cursor(self._source.name))
-        waiting: deque[tuple[Future[Receipt], Parcel]] = deque()
+        waiting: deque[asyncio.Future[Receipt]] = deque()
         async for parcel in self._source.parcels(cursor):
             done = await _published(self._context.bus, parcel, self._source.name)
-            waiting.append((done, parcel))
-            if len(waiting) >= AHEAD or parcel.progress is None:
-                await self._acknowledged(*waiting.popleft())
+            waiting.append(asyncio.wrap_future(done))
+            waiting[-1].add_done_callback(partial(self._acknowledged, parcel))
+            if len(waiting) >= AHEAD:
+                await waiting.popleft()
         while waiting:
-            await self._acknowledged(*waiting.popleft())
+            await waiting.popleft()
 
-    async def _acknowledged(self, done: Future[Receipt], parcel: Parcel) -> None:
-        receipt = await asyncio.wrap_future(done)
-        self._total = add(self._total, receipt)
+    def _acknowledged(self, parcel: Parcel, done: asyncio.Future[Receipt]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return  # the reader hears of it
+        self._total = add(self._total, done.result())
         self._tell(parcel.progress, f"{self._total.stored:,} readings")
 
     def _tell(self, part: float | None, text: str, error: str = "") -> None:
@@ -95,9 +99,9 @@ async def pump(ingests: list[Ingest]) -> None:
     """Run all sources side by side; one that fails does not stop the others.
 
     Raises:
-        RedshankError: the first failure, once all have ended.
+        BaseException: the first failure, once all have ended.
     """
     results = await asyncio.gather(*(i.run() for i in ingests), return_exceptions=True)
     for result in results:
-        if isinstance(result, RedshankError | asyncio.CancelledError):
+        if isinstance(result, BaseException):
             raise result

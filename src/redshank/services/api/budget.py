@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from redshank.core.clock import DAY
-from redshank.core.ports import CountIncidents, CountSensors, Incidents, Sensors, Store, StoreTotals
+from redshank.core.ports import Store
+from redshank.core.queries import CountIncidents, CountSensors, Incidents, Sensors, StoreTotals
 from redshank.core.records import SensorStatus
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget

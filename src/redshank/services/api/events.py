@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from redshank.core.ports import LatestReadings
+from redshank.core.queries import LatestReadings
 from redshank.services.api.answers import Answer
 from redshank.services.api.params import (
     Limit,

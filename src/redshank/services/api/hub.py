@@ -18,7 +18,8 @@ import numpy as np
 import orjson
 
 from redshank.core.errors import StoreError
-from redshank.core.ports import Commit, Incidents, Sensors
+from redshank.core.ports import Commit
+from redshank.core.queries import Incidents, Sensors
 from redshank.core.records import Incident, SensorInfo, Verdicts
 from redshank.pipeline import budget as budgets
 from redshank.services.api.answers import dumps

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Path
 from starlette.responses import StreamingResponse
 
 from redshank.core.errors import NotFoundError
-from redshank.core.ports import Commit, CountIncidents, Incidents, Store
+from redshank.core.ports import Commit, Store
+from redshank.core.queries import CountIncidents, Incidents
 from redshank.core.records import Comment, Incident
 from redshank.services.api.answers import Answer
 from redshank.services.api.bodies import CommentIn, FeedbackIn

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 
 from redshank.core.batch import Batch, Reading, batches
 from redshank.core.errors import FieldError
-from redshank.core.ports import Sensors, Store
+from redshank.core.ports import Store
+from redshank.core.queries import Sensors
 from redshank.core.records import Status, Verdicts
 from redshank.core.rows import SENSOR, RowContext, read_row
 from redshank.services.api.answers import Answer, time_text

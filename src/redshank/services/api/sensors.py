@@ -11,14 +11,13 @@ from starlette.responses import Response
 
 from redshank.core.batch import Floats
 from redshank.core.clock import DAY, HOUR, SECOND
-from redshank.core.ports import (
-    Commit,
+from redshank.core.ports import Commit, Store
+from redshank.core.queries import (
     CountSensors,
     Incidents,
     Sensors,
     SensorSeries,
     Series,
-    Store,
     StoreTotals,
 )
 from redshank.core.records import SensorStatus

@@ -13,7 +13,8 @@ from redshank.core.batch import Floats, Singles
 from redshank.core.channels import quantity
 from redshank.core.clock import MONTH, SECOND
 from redshank.core.errors import NotFoundError
-from redshank.core.ports import Sensors, Series, Store, StoredRow
+from redshank.core.ports import Store
+from redshank.core.queries import Sensors, Series, StoredRow
 from redshank.core.records import (
     ChannelInfo,
     Evidence,

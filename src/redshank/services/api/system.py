@@ -13,7 +13,8 @@ from starlette.responses import Response
 from redshank import __version__
 from redshank.core.config import shown
 from redshank.core.errors import StoreError
-from redshank.core.ports import Commit, CountDeadLetters, DeadLetters, StoreTotals
+from redshank.core.ports import Commit
+from redshank.core.queries import CountDeadLetters, DeadLetters, StoreTotals
 from redshank.core.records import DeadLetter
 from redshank.services.api.answers import Answer, time_text
 from redshank.services.api.params import WAIT_SECONDS, Limit, Offset, Service, responses

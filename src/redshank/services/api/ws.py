@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from redshank import __version__
 from redshank.core.decode import decode_rows
 from redshank.core.errors import OverloadedError, RedshankError
-from redshank.core.ports import Sensors
+from redshank.core.queries import Sensors
 from redshank.core.rows import shown
 from redshank.services.api.answers import time_text
 from redshank.services.api.bodies import Severity

@@ -23,7 +23,7 @@ from redshank.adapters.store.sqlite.chunks import (
 from redshank.adapters.store.sqlite.codec import HEAD, NEVER
 from redshank.adapters.store.sqlite.directory import chunked, placeholders
 from redshank.core.batch import Batch, Floats, Times
-from redshank.core.ports import (
+from redshank.core.queries import (
     KnownReadings,
     Rates,
     RecoverSensors,

@@ -25,7 +25,7 @@ from redshank.adapters.store.sqlite.chunks import (
 from redshank.adapters.store.sqlite.codec import HEAD, body_type, reading_type, stretch
 from redshank.adapters.store.sqlite.queries import setting
 from redshank.core.clock import format_time
-from redshank.core.ports import LatestReadings, Setting, StoredRow
+from redshank.core.queries import LatestReadings, Setting, StoredRow
 from redshank.core.records import Status
 
 _ANOMALOUS = " AND max_status >= 3"

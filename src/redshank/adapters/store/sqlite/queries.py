@@ -15,7 +15,7 @@ from redshank.adapters.store.sqlite.chunks import View
 from redshank.adapters.store.sqlite.codec import NEVER, NOT_YET, reading_type
 from redshank.adapters.store.sqlite.directory import placeholders
 from redshank.core.clock import MONTH, SECOND
-from redshank.core.ports import (
+from redshank.core.queries import (
     CountDeadLetters,
     CountIncidents,
     CountSensors,

@@ -28,7 +28,7 @@ from redshank.adapters.store.sqlite.chunks import (
 from redshank.adapters.store.sqlite.codec import Records
 from redshank.core.batch import Times
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND
-from redshank.core.ports import SensorSeries, Series
+from redshank.core.queries import SensorSeries, Series
 
 WIDTHS = (
     *(n * SECOND for n in (1, 2, 5, 10, 15, 30)),

@@ -16,27 +16,28 @@ from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.adapters.store.sqlite.maintenance import Maintenance
 from redshank.adapters.store.sqlite.schema import migrate
 from redshank.adapters.store.sqlite.writing import Writing
-from redshank.core import ports
+from redshank.core import queries as asked
 from redshank.core.errors import StoreError
+from redshank.core.ports import Commit
 
 T = TypeVar("T")
 
-_ANSWERS: Mapping[type[ports.Query[Any]], Callable[[View, Any], Any]] = {
-    ports.CountDeadLetters: queries.count_dead_letters,
-    ports.CountIncidents: queries.count_incidents,
-    ports.CountSensors: queries.count_sensors,
-    ports.Cursor: queries.cursor,
-    ports.DeadLetters: queries.dead_letters,
-    ports.Incidents: queries.incidents,
-    ports.KnownReadings: history.known_readings,
-    ports.LatestReadings: latest.latest_readings,
-    ports.RecoverSensors: history.recover_sensors,
-    ports.SensorSeries: series.sensor_series,
-    ports.Sensors: queries.sensors,
-    ports.Setting: queries.setting,
-    ports.StoredRates: history.stored_rates,
-    ports.StoredVerdicts: history.stored_verdicts,
-    ports.StoreTotals: queries.totals,
+_ANSWERS: Mapping[type[asked.Query[Any]], Callable[[View, Any], Any]] = {
+    asked.CountDeadLetters: queries.count_dead_letters,
+    asked.CountIncidents: queries.count_incidents,
+    asked.CountSensors: queries.count_sensors,
+    asked.Cursor: queries.cursor,
+    asked.DeadLetters: queries.dead_letters,
+    asked.Incidents: queries.incidents,
+    asked.KnownReadings: history.known_readings,
+    asked.LatestReadings: latest.latest_readings,
+    asked.RecoverSensors: history.recover_sensors,
+    asked.SensorSeries: series.sensor_series,
+    asked.Sensors: queries.sensors,
+    asked.Setting: queries.setting,
+    asked.StoredRates: history.stored_rates,
+    asked.StoredVerdicts: history.stored_verdicts,
+    asked.StoreTotals: queries.totals,
 }
 
 _BROKEN = (sqlite3.Error, OSError, UnicodeEncodeError)
@@ -85,7 +86,7 @@ class SqliteStore:
             raise
         self._readers = None if self._path is None else Readers(self._path)
 
-    def write(self, commit: ports.Commit) -> None:
+    def write(self, commit: Commit) -> None:
         """Write all of it or nothing; durable on return."""
         with self._lock, self._explaining("write"):
             try:
@@ -98,7 +99,7 @@ class SqliteStore:
                 raise
             self._directory.absorb(change.keys, change.last, change.judged, change.status)
 
-    def read(self, query: ports.Query[T]) -> T:
+    def read(self, query: asked.Query[T]) -> T:
         """The answer as of the last commit."""
         answer = _ANSWERS.get(type(query))
         if answer is None:
