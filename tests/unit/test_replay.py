@@ -181,3 +181,25 @@ def test_the_demo_is_a_week_of_four_real_boxes():
     ]
     assert stuck[-1].time - stuck[0].time > 6 * HOUR, "a real fault is in it"
     assert not any(parcel.dead_letters for parcel in parcels)
+
+
+def test_live_the_past_comes_at_once_and_the_rest_when_it_is_due(tmp_path):
+    """Times move by whole days, so that noon stays noon."""
+    time = START + np.arange(0, 36, 2) * HOUR
+    write_table(tmp_path / "a.csv", {"timestamp": time, "x": np.arange(18.0)})
+    clock = FakeClock(NOW + HOUR // 2)
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+        clock.advance(seconds)
+
+    parcels = collect(replay(tmp_path, live=True, clock=clock, sleep=sleep))
+    found = readings(*parcels)
+    assert {(reading.time - START) % DAY % (2 * HOUR) for reading in found} == {0}
+    past = [reading for reading in found if reading.time <= NOW]
+    assert len(readings(parcels[0])) == len(past), "in one parcel"
+    assert 0 <= found[-1].time - NOW < DAY
+    assert waits[0] == 0
+    assert set(waits[2:]) <= {7200.0}
+    assert parcels[-1].progress is None

@@ -7,7 +7,7 @@ raises AssertionError with the law that was broken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -101,7 +101,7 @@ def take(source: Source, cursor: str | None = None) -> list[Parcel]:
 
     async def collect() -> list[Parcel]:
         found: list[Parcel] = []
-        parcels = cast("AsyncGeneratorLike", source.parcels(cursor))
+        parcels = cast(AsyncGenerator[Parcel, None], source.parcels(cursor))
         try:
             async with aclosing(parcels):
                 async for parcel in parcels:
@@ -127,10 +127,3 @@ def _keys(parcels: Sequence[Parcel]) -> list[tuple[str, int, tuple[tuple[str, fl
         (reading.sensor_id, reading.time, tuple(sorted(reading.values.items())))
         for reading in readings(parcels)
     ]
-
-
-class AsyncGeneratorLike(AsyncIterator[Parcel]):
-    """What ``parcels`` returns when it is written as an async generator."""
-
-    async def aclose(self) -> None:
-        """Stop early."""

@@ -42,6 +42,8 @@ _NUMBER = re.compile(
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NUMBERS = frozenset((float, int, type(None)))
+_TEXTS = frozenset((str, type(None)))
+_DECIMAL = frozenset("0123456789.+-eE ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +312,7 @@ def _value_columns(
             tags[key] = column
             continue
         name = channel_name(key)
-        values = _float_column(column) if kinds <= _NUMBERS else None
+        values = _float_column(column, kinds)
         if values is None or name in columns:
             return None
         columns[name] = values
@@ -321,11 +323,16 @@ def _value_columns(
     return names, np.column_stack([columns[name] for name in names]), tags
 
 
-def _float_column(column: Sequence[Any]) -> Floats | None:
+def _float_column(column: Sequence[Any], kinds: set[type]) -> Floats | None:
+    """Numbers, plain decimal texts and None as floats; None if there is anything else."""
     try:
-        return np.array(column, np.float64)
-    except OverflowError:
-        return None
+        if kinds <= _NUMBERS:
+            return np.array(column, np.float64)
+        if kinds <= _TEXTS and _DECIMAL.issuperset("".join(filter(None, column))):
+            return np.array([nan if text is None else float(text) for text in column])
+    except (OverflowError, ValueError):
+        pass
+    return None
 
 
 def _all_tags(key: str, column: Sequence[str]) -> bool:

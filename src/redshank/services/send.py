@@ -75,8 +75,7 @@ class Sender:
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise SourceError(f"address {url!r} cannot be used: begin it with http:// or https://")
+        _check_address(url)
         if rate is not None and not rate > 0:
             raise SourceError(f"rate {rate} cannot be used: it must be above 0")
         self._url = url.rstrip("/") + "/readings"
@@ -143,7 +142,7 @@ class Sender:
                     return self._judged(answer)
                 why = f"{answer.status_code} {answer.text[:200]}"
                 asked = _retry_after(answer)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 why = str(error) or type(error).__name__
             self._retries += 1
             await self._sleep(asked if asked is not None else wait * random.uniform(0.5, 1.0))
@@ -167,6 +166,15 @@ class Sender:
         if answer.status_code == 422:
             raise InputError(f"{self._url} refused the readings: {said}")
         raise SourceError(f"{self._url} answered {answer.status_code}: {said}")
+
+
+def _check_address(url: str) -> None:
+    try:
+        usable = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise SourceError(f"address {url!r} cannot be used: {error}") from error
+    if usable.scheme not in ("http", "https") or not usable.host:
+        raise SourceError(f"address {url!r} cannot be used: begin it with http:// or https://")
 
 
 def _bodies(parcel: Parcel, size: int) -> Iterator[tuple[bytes, int]]:

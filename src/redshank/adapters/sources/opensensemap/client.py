@@ -129,7 +129,7 @@ class OpenSenseMapClient:
         for attempt in range(1, self._attempts + 1):
             try:
                 return parse(parse_json(await self._ask(path, query)))
-            except (httpx.TransportError, BrokenAnswer, _PassingError) as error:
+            except (httpx.RequestError, BrokenAnswer, _PassingError) as error:
                 if attempt == self._attempts:
                     why = str(error) or type(error).__name__
                     reason = f"{self._url}{path} failed {attempt} times, last: {why}"
@@ -164,6 +164,15 @@ class OpenSenseMapClient:
             if now < self._next:
                 await self._sleep(self._next - now)
             self._next = max(now, self._next) + self._spacing
+
+
+def _check_address(url: str) -> None:
+    try:
+        usable = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise SourceError(f"openSenseMap address {url!r} cannot be used: {error}") from error
+    if usable.scheme not in ("http", "https") or not usable.host:
+        raise SourceError(f"openSenseMap address {url!r} cannot be used: begin it with https://")
 
 
 class _PassingError(Exception):
