@@ -62,10 +62,7 @@ class OpenSenseMapClient:
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise SourceError(
-                f"openSenseMap address {url!r} cannot be used: begin it with https://"
-            )
+        _check_address(url)
         agent = f"redshank/{__version__}" + (f" (+{contact})" if contact else "")
         self._url = url.rstrip("/")
         self._http = httpx.AsyncClient(
