@@ -22,7 +22,6 @@ from redshank.core.records import SensorInfo
 from redshank.services.context import Context
 from redshank.services.context import Progress as Step
 
-
 CAUGHT_UP = 0.999
 """Part of the past from which on a source counts as live."""
 

@@ -11,7 +11,7 @@ def test_the_version(redshank):
 
 
 def test_all_commands_are_there(redshank):
-    listed = re.findall(r"^  (\w+) ", redshank("--help").out, re.MULTILINE)
+    listed = re.findall(r"^  (\w+)  +\w", redshank("--help").out, re.MULTILINE)
     assert listed == [
         "run", "replay", "simulate", "send", "score", "evaluate", "doctor", "migrate", "config",
     ]  # fmt: skip
