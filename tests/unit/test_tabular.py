@@ -112,7 +112,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path, name, content):
 def test_folders_hold_their_readable_files(tmp_path):
     with pytest.raises(FileFormatError, match="no readable file"):
         find_tables(tmp_path)
-    for name in ("b.csv", "a.parquet", "notes.txt"):
+    for name in ("b.csv", "a.parquet", "notes.txt", "a.labels.csv"):
         (tmp_path / name).write_text("")
     assert [path.name for path in find_tables(tmp_path)] == ["a.parquet", "b.csv"]
     with pytest.raises(FileFormatError, match="does not exist"):

@@ -66,11 +66,18 @@ class TableFile:
 def find_tables(path: Path) -> list[Path]:
     """The readable files at a path, which may be a folder; sorted by name.
 
+    In a folder, ``*.labels.csv`` are left out: they hold the labels of a simulation, no readings.
+
     Raises:
         FileFormatError: there is none.
     """
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.name.lower().endswith(FORMATS))
+        names = {file: file.name.lower() for file in path.iterdir()}
+        found = sorted(
+            file
+            for file, name in names.items()
+            if name.endswith(FORMATS) and not name.endswith(".labels.csv")
+        )
         if not found:
             raise FileFormatError(f"{path} holds no readable file: expected {', '.join(FORMATS)}")
         return found
