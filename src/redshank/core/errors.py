@@ -74,7 +74,7 @@ class OverloadedError(RedshankError):
     """
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(f"more readings are waiting than can be handled; retry in {retry_after:g} s")
+        super().__init__(f"too many readings are waiting to be scored; retry in {retry_after:g} s")
         self.retry_after = retry_after
 
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from redshank.core.batch import Batch, Floats, Singles, Times
-from redshank.core.records import DeadLetter, Feedback, Incident, SensorStatus
+from redshank.core.records import (
+    DeadLetter,
+    Feedback,
+    Incident,
+    SensorStatus,
+)
 
 T_co = TypeVar("T_co", covariant=True)
 

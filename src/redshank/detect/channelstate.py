@@ -1,4 +1,4 @@
-"""Kernels with state per sensor and per channel: alignment, rhythm, flat line, extremes, profile."""
+"""Kernels with state per sensor and channel: alignment, rhythm, flat line, extremes, profile."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The detector as a whole: rows of many sensors in, judged rows out.
 
-Alignment, rhythm, streaming score and rate, flat line, extremes, profile and decision for any number of
-sensors with any channels, on columns. Live data, replays, files and benchmarks all go through
-:meth:`Engine.run`; there is no second path. What a sensor's rows bring depends on that sensor's
-earlier rows only, never on other sensors or on how rows were batched.
+Alignment, rhythm, streaming score and rate, flat line, extremes, profile and decision for any
+number of sensors with any channels, on columns. Live data, replays, files and benchmarks all go
+through :meth:`Engine.run`; there is no second path. What a sensor's rows bring depends on that
+sensor's earlier rows only, never on other sensors or on how rows were batched.
 """
 
 from __future__ import annotations
