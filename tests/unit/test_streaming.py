@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redshank.checks.detectors import assert_same, stream
-from redshank.detect.streaming import Cause, StreamingPool, kernels, learning
+from redshank.detect.streaming import Cause, StreamingPool, kernels, learning, packing
 from redshank.detect.streaming.arena import Arena
 
 ONE = np.zeros(1, np.int32)
@@ -24,7 +24,7 @@ def score(pool, time, values, slot=0):
 
 
 def blocks(pool, slot=0):
-    return set(pool._state(slot).blocks)
+    return {name for name in packing.BLOCKS if pool._table[name][slot]}
 
 
 # --- life of a sensor ----------------------------------------------------------------------------
@@ -73,10 +73,10 @@ def test_a_primed_sensor_never_fits_again():
     pool, _ = pool_of(2)
     time, values = stream(4000, 2)
     pool.prime(0, time[:500], values[:500])
-    mean = kernels.layout(2).field(pool._state(0).blocks["model"], "mean").copy()
+    mean = kernels.layout(2).field(pool._block(0, "model"), "mean").copy()
     score(pool, time[500:], values[500:])
     assert blocks(pool) == {"model", "core"}
-    assert (kernels.layout(2).field(pool._state(0).blocks["model"], "mean") == mean).all()
+    assert (kernels.layout(2).field(pool._block(0, "model"), "mean") == mean).all()
     with pytest.raises(ValueError, match="has rows already"):
         pool.prime(0, time[:500], values[:500])
 
@@ -244,7 +244,7 @@ def test_half_precision_is_what_numpy_says():
     time, values = stream(600, 1)
     values[300:310, 0] = [np.nan, np.inf, 1e300, -1e300, 20.0, 20.001, 1e5, -1e5, 0, 20 + 1e-7]
     score(pool, time[:320], values[:320])
-    kept = learning._Kept(kernels.layout(1), pool._state(0).blocks["ring"])
+    kept = learning._Kept(kernels.layout(1), pool._block(0, "ring"))
     normal = ((values[300:320] - kept.mean) * kept.scale).clip(-65504, 65504).astype(np.float32)
     expected = np.where(np.isfinite(values[300:320]), normal, np.nan).astype(np.float16)
     np.testing.assert_array_equal(kept.values[300:320], expected)

@@ -131,6 +131,7 @@ def layout(channels: int) -> Layout:
     return Layout(**dict(named), scratch_bytes=scratch, offsets=tuple(offsets.tolist()))
 
 
+@cache
 def abi_version() -> int:
     """Version of the state's layout."""
     return native.call("rs_abi_version") & 0xFFFF

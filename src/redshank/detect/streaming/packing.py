@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from ctypes import string_at
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,18 +28,23 @@ class State:
     blocks: dict[str, Bytes]
 
 
-def pack(shape: Layout, state: State) -> bytes:
-    """The state as bytes; rows that a buffer does not hold yet take no space."""
-    parts = [_used(shape, state, name) for name in BLOCKS]
-    head = _HEADER.pack(
-        _MAGIC,
-        kernels.abi_version(),
-        shape.channels,
-        state.rows,
-        state.fitted_at,
-        state.fits,
-        *map(len, parts),
-    )
+def pack(shape: Layout, rows: int, fitted_at: int, fits: int, addresses: Sequence[int]) -> bytes:
+    """A state as bytes; rows that a buffer does not hold yet take no space.
+
+    Args:
+        addresses: of the blocks, in the order of :data:`BLOCKS`; 0 where there is none.
+    """
+    parts = [
+        b"".join(
+            string_at(address + piece.start, piece.stop - piece.start)
+            for piece in _pieces(shape, rows, name)
+        )
+        if address
+        else b""
+        for name, address in zip(BLOCKS, addresses, strict=True)
+    ]
+    version, sizes = kernels.abi_version(), map(len, parts)
+    head = _HEADER.pack(_MAGIC, version, shape.channels, rows, fitted_at, fits, *sizes)
     return b"".join([head, *parts])
 
 
@@ -64,13 +71,6 @@ def unpack(shape: Layout, packed: bytes) -> State:
     }
     _check(shape, rows, blocks)
     return State(rows, fitted_at, fits, _widened(shape, rows, blocks))
-
-
-def _used(shape: Layout, state: State, name: str) -> bytes:
-    block = state.blocks.get(name)
-    if block is None:
-        return b""
-    return b"".join(block[piece].tobytes() for piece in _pieces(shape, state.rows, name))
 
 
 def _pieces(shape: Layout, rows: int, name: str) -> list[slice]:

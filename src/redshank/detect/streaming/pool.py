@@ -96,12 +96,12 @@ class StreamingPool:
         Raises:
             ValueError: it is fitted; its first rows are gone.
         """
-        state = self._state(slot)
-        if "model" in state.blocks:
+        if self.fitted(np.array([slot], np.int32))[0]:
             raise ValueError(f"slot {slot} is fitted; its history is no longer kept")
-        if "buffer" not in state.blocks:
+        rows = int(self._table["rows"][slot])
+        if not rows:
             return np.zeros(0, np.int64), np.zeros((0, self.channels))
-        return learning.buffered(self._shape, state.blocks["buffer"], state.rows)
+        return learning.buffered(self._shape, self._block(slot, "buffer"), rows)
 
     # --- rows ------------------------------------------------------------------------------
 
@@ -166,7 +166,12 @@ class StreamingPool:
     def snapshot(self, slots: Ints) -> list[bytes]:
         """Each sensor's whole state, to be restored bit for bit."""
         self._check(slots)
-        return [packing.pack(self._shape, self._state(slot)) for slot in slots.tolist()]
+        names = ("rows", "fitted_at", "fits", *packing.BLOCKS)
+        columns = [self._table[name][slots].tolist() for name in names]
+        return [
+            packing.pack(self._shape, rows, fitted_at, fits, addresses)
+            for rows, fitted_at, fits, *addresses in zip(*columns, strict=True)
+        ]
 
     def restore(self, slots: Ints, states: Sequence[bytes]) -> None:
         """Put sensors into the states that :meth:`snapshot` gave; what they had is dropped.
@@ -244,12 +249,6 @@ class StreamingPool:
         learning.refit(self._shape, self.settings, model, core, ring, rows)
         if self._table["fits"][slot] + 1 >= learning.LAST_FIT:
             self._release(slot, "ring")
-
-    def _state(self, slot: int) -> packing.State:
-        self._check(np.array([slot], np.int32))
-        row = self._table[slot]
-        blocks = {name: self._block(slot, name) for name in packing.BLOCKS if row[name]}
-        return packing.State(int(row["rows"]), int(row["fitted_at"]), int(row["fits"]), blocks)
 
     def _make_buffers(self, slots: Ints) -> None:
         fresh = (self._table["model"][slots] == 0) & (self._table["buffer"][slots] == 0)
