@@ -11,12 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from redshank.core.batch import Batch, Floats, Singles, Times
-from redshank.core.records import (
-    DeadLetter,
-    Feedback,
-    Incident,
-    SensorStatus,
-)
+from redshank.core.records import DeadLetter, Feedback, Incident, SensorStatus, Verdicts
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -148,23 +143,6 @@ class SensorSeries(Query[Series]):
 
 
 @dataclass(frozen=True, slots=True)
-class LatestReadings(Query[Sequence["StoredRow"]]):
-    """Rows newest first; readings of one sensor and time that came separately are one row.
-
-    Attributes:
-        anomalous: only rows whose stored return rate is within the budget in force now and that
-            were anomalous, with their verdicts.
-    """
-
-    sensor_id: str | None = None
-    start: int | None = None
-    end: int | None = None
-    anomalous: bool = False
-    limit: int = 100
-    offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class StoredRow:
     """One row as it is stored, with its verdict where it has one."""
 
@@ -181,6 +159,23 @@ class StoredRow:
     contributions: Mapping[str, float]
     model: str | None
     version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LatestReadings(Query[Sequence[StoredRow]]):
+    """Rows newest first; readings of one sensor and time that came separately are one row.
+
+    Attributes:
+        anomalous: only rows whose stored return rate is within the budget in force now and that
+            were anomalous, with their verdicts.
+    """
+
+    sensor_id: str | None = None
+    start: int | None = None
+    end: int | None = None
+    anomalous: bool = False
+    limit: int = 100
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +201,7 @@ class StoredRates(Query[Sequence[Rates]]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StoredVerdicts(Query["Sequence[tuple[Batch, Verdicts]]"]):
+class StoredVerdicts(Query[Sequence[tuple[Batch, Verdicts]]]):
     """Readings and verdicts row by row of one sensor between two event times, ends included.
 
     The batches hold one row per verdict: values merged from readings that came separately.
@@ -279,7 +274,7 @@ class Setting(Query[Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor(Query["str | None"]):
+class Cursor(Query[str | None]):
     """How far a source has read; None if it never has."""
 
     source: str
