@@ -39,7 +39,7 @@ def chromium() -> str:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """``redshank run --demo`` whose week has been replayed."""
     with Process(tmp_path_factory.mktemp("demo") / "data", ["--demo"]) as process:
-        _wait_for_the_present(process)
+        wait_for_the_present(process)
         yield process
 
 
@@ -50,7 +50,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield process
 
 
-def _wait_for_the_present(process: Process) -> None:
+def wait_for_the_present(process: Process) -> None:
     """The demo's week ends now: wait until its newest reading is of the last minutes."""
     deadline = time.monotonic() + REPLAY_SECONDS
     with process.client() as client:

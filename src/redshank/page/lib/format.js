@@ -263,8 +263,11 @@ const CHANNELS = {
 /** A channel's name as words: "sound_level" → "sound level". @param {string} name */
 export const channelName = (name) => CHANNELS[name] ?? name.replaceAll('_', ' ');
 
+/** Numbers stay on one line with their unit. @param {string} text */
+export const tied = (text) => text.replace(/(\d) (?=[%°µ]|(?:min|h|d|s|lx|ppm|hPa|dB|m\/s)\b)/g, '$1\u00a0');
+
 /** First letter upper case, "pH" and such left alone. @param {string} text */
-export const sentence = (text) => (/^[a-z][a-z0-9 ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
+export const sentence = (text) => tied(/^[a-z][a-z0-9 ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
 
 const FLAGS = /** @type {[number, string][]} */ ([
   [1, 'missing'], [2, 'outside the physical range'], [4, 'flat line'], [8, 'after a gap'], [16, 'from the future'], [32, 'not a number'],

@@ -1,7 +1,7 @@
 /** Incident: the story, then the evidence, then what you say about it. */
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
-import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, percent, plural, quantity, sentence, span } from '../lib/format.js';
+import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, percent, plural, quantity, sentence, span, tied } from '../lib/format.js';
 import { hearOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useTitle, useWidth } from '../lib/hooks.js';
 import { columns, shifted } from '../lib/series.js';
@@ -20,6 +20,11 @@ import { Stack } from '../ui/stack.js';
  */
 
 const MOST_CHARTS = 4;
+/** Channels that carry less than this of the score explain nothing. */
+const LEAST_SHARE = 0.02;
+
+/** The channels that explain it, strongest first. @param {Incident} incident */
+const causes = (incident) => incident.evidence.filter((e, i) => i === 0 || e.share >= LEAST_SHARE);
 
 /** @param {Incident} incident @param {[number, number]} at @param {string[]} channel @param {AbortSignal} signal @returns {Promise<Columns>} */
 const stretch = async (incident, [start, end], channel, signal) =>
@@ -46,7 +51,7 @@ function Evidence({ incident }) {
   const [base, setBase] = useState(at);
   const view = useMemo(() => new TimeView(base[0], base[1]), [incident.id]);
   useEffect(() => { setBase(at); view.show(at[0], at[1]); }, [at]);
-  const names = incident.evidence.slice(0, MOST_CHARTS).map((e) => e.channel);
+  const names = causes(incident).slice(0, MOST_CHARTS).map((e) => e.channel);
   const series = useResource((signal) => stretch(incident, base, names, signal), [incident.id, base[0], base[1]]);
   const ghosts = useGhosts(incident, base, names);
   const former = useRef(/** @type {[number, number][]} */ ([]));
@@ -73,16 +78,20 @@ function Evidence({ incident }) {
 }
 
 /** @param {{incident: Incident, channels: Sensor['channels']}} props */
-const Causes = ({ incident, channels }) => html`
+function Causes({ incident, channels }) {
+  const shown = causes(incident);
+  const calm = incident.calm.filter((name) => !shown.some((e) => e.channel === name));
+  return html`
   <section aria-labelledby="why-title"><h2 id="why-title">Why</h2>
-    <ul class="bars">${incident.evidence.map((e) => html`<li key=${e.channel}>
+    <ul class="bars">${shown.map((e) => html`<li key=${e.channel}>
       <span class="bar-name">${sentence(channelName(e.channel))}</span>
       <meter min="0" max="1" value=${e.share} aria-label=${`Share of ${channelName(e.channel)}`}></meter>
       <span class="bar-share">${percent(e.share)}</span>
       <span class="quiet bar-words">${quantity(e.value, e.unit, channels[e.channel]?.resolution)}${e.lower === null ? '' : `, expected ${number(e.lower, channels[e.channel]?.resolution)} to ${quantity(e.upper, e.unit, channels[e.channel]?.resolution)}`}</span>
     </li>`)}</ul>
-    <p class="calm"><span class="quiet">As expected all along:</span> ${incident.calm.length ? incident.calm.map(channelName).join(', ') : html`<span class="quiet">no other channel</span>`}</p>
+    <p class="calm"><span class="quiet">As expected all along:</span> ${calm.length ? calm.map(channelName).join(', ') : html`<span class="quiet">no other channel</span>`}</p>
   </section>`;
+}
 
 /** @param {{incident: Incident, changed: (incident: Incident) => void}} props */
 function Feedback({ incident, changed }) {
@@ -153,7 +162,7 @@ export function IncidentScreen({ id }) {
       <p class="crumb"><a href="/">Sensors</a> / <a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a></p>
       <h1>${sentence(incident.title)}</h1>
       ${gone && html`<p class="wrong" role="alert">At the present alarm budget this is no incident any more.</p>`}
-      <p class="lead story">${localTimes(incident.text, now.time)}</p>
+      <p class="lead story">${tied(localTimes(incident.text, now.time))}</p>
       <${Facts} items=${[
         ['State', html`${incident.state} <span class="quiet">${incident.state === 'open' ? 'for' : 'lasted'} ${span(incident.duration_seconds * 1000)}</span>`],
         ['Since', html`<${Time} at=${incident.opened} />`],

@@ -182,8 +182,8 @@ const Empty = () => html`<section class="empty">
   <h1>No readings yet</h1>
   <p class="lead">redshank is ready and listening. Send it a first reading:</p>
   <${Command} text=${`curl ${location.origin}/readings -H 'Content-Type: application/json' \\\n  -d '{"sensor_id": "greenhouse-1", "temperature": 21.5, "humidity": 61}'`} />
-  <p>or a whole file, CSV, NDJSON or Parquet:</p>
-  <${Command} text=${`redshank send readings.csv --url ${location.origin}`} />
+  <p>or a whole file (CSV, NDJSON or Parquet):</p>
+  <${Command} text=${`redshank send ${location.origin} readings.csv`} />
   <p class="quiet">This page shows the sensor the moment its first reading arrives. After some minutes redshank knows what is normal for it.</p>
 </section>`;
 
@@ -195,7 +195,8 @@ export function Now() {
   const filtered = Object.keys(query).length > 0;
   useEffect(() => subscribe({}), []);
   useTitle(fleet.data ? headline(fleet.data) : '');
-  if (!fleet.data) return fleet.error ? html`<${Problem} error=${fleet.error} retry=${fleet.reload} />` : html`<${Loading} label="Looking at your sensors …" />`;
+  const waiting = !fleet.data || (!incidents.data && !incidents.error);
+  if (waiting || !fleet.data) return fleet.error ? html`<${Problem} error=${fleet.error} retry=${fleet.reload} />` : html`<${Loading} label="Looking at your sensors …" />`;
   if (!fleet.data.total && !filtered) return html`<${Empty} />`;
   return html`
     <${Headline} fleet=${fleet.data} incidents=${incidents.data} />

@@ -192,7 +192,8 @@ function Charts({ sensor }) {
         <div class="axis"><${TimeAxis} view=${view} /></div>
       </${Stack}>
       <p class="hint quiet"><span aria-live="polite">${loading ? 'Loading more detail …' : data.bucket ? `Each step is ${span(data.bucket)}; the pale column spans its lowest and highest reading.` : 'Every reading is shown.'}</span>
-        <span class="wide"> Drag to zoom, double-click to go back, arrow keys move, + and − zoom.</span></p>`}
+        <span class="wide"> Drag to zoom, double-click to go back, arrow keys move, + and − zoom.</span>
+        <span class="legend"><span><i class="swatch value"></i>measured</span><span><i class="swatch band"></i>expected</span><span><i class="swatch span"></i>incident</span><span><i class="swatch flag"></i>flagged</span></span></p>`}
   </section>`;
 }
 
