@@ -93,18 +93,53 @@ def redshank(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """The tests named, or all rings that can run here: unit and contract, services, faults."""
+    """The tests named, or every ring that can run here."""
     set_up("run", "test")
     if rest:
         return pytest(*rest)
-    status = pytest("-n", "auto", "tests/unit", "tests/contract")
-    required = bool(os.environ.get("REDSHANK_REQUIRE_SERVICES"))
-    if required or any(map(shutil.which, BROWSERS)):
-        set_up("run", "test", "browser")
-        status = pytest("tests/services") or status
-    else:
-        print("services ring left out: it drives the page in a browser; install chromium to run it")
-    return pytest("tests/faults") or status
+    failed = [ring.__name__ for ring in (units, services, faults, page) if ring()]
+    if failed:
+        return fail(f"failed: {', '.join(failed)}")
+    print("every ring passed")
+    return 0
+
+
+def units() -> int:
+    """Unit tests and conformance suites: nothing but Python."""
+    return pytest("-n", "auto", "tests/unit", "tests/contract")
+
+
+def services() -> int:
+    """Against real servers and a real browser."""
+    if not required() and not has_browser():
+        print("services ring left out: it needs a browser; apt-get install chromium (or the like)")
+        return 0
+    set_up("run", "test", "browser")
+    return pytest("tests/services")
+
+
+def faults() -> int:
+    """Kills, cuts and breaks the service on purpose."""
+    return pytest("tests/faults")
+
+
+def page() -> int:
+    """The page's own functions, in Node."""
+    node = shutil.which("node")
+    if node is None:
+        print("page functions left out: they need Node 20 or newer; apt-get install nodejs")
+        return int(required())
+    return run(node, "--test", *sorted((ROOT / "tests" / "page" / "unit").glob("*.test.js")))
+
+
+def required() -> bool:
+    """Whether a missing server is a failure, as it is in CI."""
+    return os.environ.get("REDSHANK_REQUIRE_SERVICES") == "1"
+
+
+def has_browser() -> bool:
+    """Whether there is a browser to drive."""
+    return bool(os.environ.get("REDSHANK_TEST_CHROMIUM")) or any(map(shutil.which, BROWSERS))
 
 
 def lint(rest: list[str]) -> int:

@@ -1,7 +1,10 @@
 """The pinned requirements belong to pyproject.toml and can be installed from anywhere."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,23 @@ def test_there_is_one_version_for_every_supported_python(python):
 def fits(pin, python, platform):
     environment = {"python_full_version": f"{python}.1", "sys_platform": platform}
     return pin.marker is None or pin.marker.evaluate(environment)
+
+
+def test_every_package_that_the_code_imports_is_a_dependency():
+    owners = packages_distributions()
+    declared = {canonicalize_name(Requirement(text).name) for text in WANTED["run"]}
+    for path in (ROOT / "src").rglob("*.py"):
+        for module in imported(path) - set(sys.stdlib_module_names) - {"redshank"}:
+            found = {canonicalize_name(name) for name in owners.get(module, [module])}
+            assert found & declared, f"{path.name} imports {module}: add it to the dependencies"
+
+
+def imported(path):
+    """Top-level modules that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+    return names

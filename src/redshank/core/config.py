@@ -41,7 +41,7 @@ FOUNDING_NAMES: Mapping[str, str] = {
 }
 """Plain names that are understood as they stand, and the setting that each one means."""
 
-_NOT_SETTINGS = frozenset({"REDSHANK_REQUIRE_SERVICES"})  # steers the test rings
+_NOT_SETTINGS = frozenset({"REDSHANK_REQUIRE_SERVICES", "REDSHANK_TEST_CHROMIUM"})  # for tests
 _MASK = "********"
 
 

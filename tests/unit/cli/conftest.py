@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from redshank.cli.app import build
+from redshank.core.config import FOUNDING_NAMES
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Answer:
 def redshank(tmp_path, monkeypatch):
     """Runs a command in an empty folder without anybody's settings."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REDSHANK_HOST", "REDSHANK_PORT", "API_KEY", "LOG_LEVEL", "OPENSENSEMAP_BOX_ID"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [*os.environ]:
+        if name.startswith("REDSHANK_") or name in FOUNDING_NAMES:
+            monkeypatch.delenv(name)
     app = build()
 
     def run(*arguments: object, env: dict[str, str] | None = None) -> Answer:
