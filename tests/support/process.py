@@ -99,9 +99,9 @@ class Process:
         self._running().kill()
         self._running().wait()
 
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        self._running().send_signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """SIGTERM, or another signal; the exit status."""
+        self._running().send_signal(number)
         return self._running().wait(STOP_SECONDS)
 
     def memory(self) -> int:
