@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,13 +74,15 @@ def chromium() -> Iterator[Browser]:
 
 
 def addresses(page: Page, url: str) -> dict[str, str]:
-    """The screens worth a picture: the first one, and the sensor with the strongest incident."""
+    """The screens worth a picture: the first one, the busiest sensor, the rarest incident."""
     answer: Any = page.request.get(f"{url}/incidents", params={"limit": 100}).json()
-    worst = min(answer["incidents"], key=lambda incident: incident["rate"])
+    incidents = answer["incidents"]
+    busiest, _ = Counter(incident["sensor_id"] for incident in incidents).most_common(1)[0]
+    rarest = min(incidents, key=lambda incident: incident["rate"])
     return {
         "now": "/",
-        "sensor": f"/sensors/{worst['sensor_id']}?range=7d",
-        "incident": f"/incidents/{worst['id']}",
+        "sensor": f"/sensors/{busiest}?range=7d",
+        "incident": f"/incidents/{rarest['id']}",
     }
 
 

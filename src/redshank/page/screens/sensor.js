@@ -152,6 +152,8 @@ function Charts({ sensor }) {
   useMessages((message) => {
     if (message.type === 'incident' && message.incident.sensor_id === sensor.sensor_id) again();
     if (message.type !== 'verdicts' || message.sensor_id !== sensor.sensor_id || !message.rows.length) return;
+    // A channel that the sensor did not have before needs its history and its unit.
+    if (message.rows.some((r) => Object.keys(r.values).some((name) => !(name in sensor.channels)))) again();
     addRows(message.rows);
     if (preset.current && !view.selection) {
       const next = presetRange(preset.current, extent);
@@ -245,6 +247,7 @@ export function SensorScreen({ id }) {
     if (message.type === 'incident' && message.incident.sensor_id === id) again();
     if (message.type !== 'sensors') return;
     const change = message.sensors.find((s) => s.sensor_id === id);
+    if (change && Object.keys(change.values ?? {}).some((name) => !(name in (sensor.data?.channels ?? {})))) again();
     if (change) sensor.update((old) => ({ ...old, status: change.status, last_seen: change.last_seen, rate: change.rate, open_incidents: change.open_incidents }));
   });
   useEffect(() => { if (sensor.data) hearOf(sensor.data); }, [sensor.data]);

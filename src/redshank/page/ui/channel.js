@@ -35,7 +35,7 @@ export function Pointed({ view, data }) {
   const i = stepAt(data, view);
   if (i < 0) return html`<p class="pointed quiet">${view.cursor === null ? 'No readings in this range' : `${moment(view.cursor, data.to)}: no reading`}</p>`;
   const rate = data.rate[i];
-  const words = Number.isNaN(rate) ? 'learning' : `${STATES[data.status[i]]}, ${rate >= 1000 ? 'quite ordinary' : `${rate < 0.1 ? 'less than 0.1' : number(rate, rate < 10 ? 0.1 : 1)} such a month by chance`}`;
+  const words = Number.isNaN(rate) ? 'learning' : `${STATES[data.status[i]]}, ${rate >= 1000 ? 'quite ordinary' : `by chance ${rate < 0.1 ? 'less than 0.1' : number(rate, rate < 10 ? 0.1 : 1)} times a month`}`;
   return html`<p class="pointed quiet"><span class="at">${view.cursor === null ? 'Newest in view: ' : ''}${moment(data.time[i], data.to)}${data.bucket ? '' : `:${clockSeconds(data.time[i]).slice(-2)}`}</span> ${words}</p>`;
 }
 

@@ -19,12 +19,12 @@ export const sensorOf = (incident) => nameOf({ name: incident.sensor_name, senso
 
 /**
  * The stretch that tells the story: the incident with as much time before it (2 h … 2 days).
- * @param {{opened: string, last: string}} incident
+ * @param {{opened: string, last: string, closed: string | null}} incident
  * @returns {[number, number]}
  */
 export function storySpan(incident) {
   const start = Date.parse(incident.opened);
-  const end = Math.max(Date.parse(incident.last), start + MINUTE);
+  const end = Math.max(Date.parse(incident.closed ?? incident.last), start + MINUTE);
   const before = Math.min(48 * HOUR, Math.max(2 * HOUR, end - start));
   return [start - before, end + Math.max(10 * MINUTE, (end - start + before) * 0.06)];
 }
