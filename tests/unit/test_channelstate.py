@@ -93,8 +93,10 @@ def test_zero_is_a_resting_value_only_where_it_may_be():
     assert flat_rates(values, rests=0)[0][-1] < 0.5
 
 
-def test_a_channel_that_never_varied_is_not_called_stuck():
-    assert np.isinf(flat_rates(np.full(5000, 45.0))[0]).all()
+def test_a_channel_that_never_varied_is_stuck_only_if_it_is_known_to_move():
+    assert np.isinf(flat_rates(np.full(5000, 45.0), rests=1)[0]).all()
+    rate, _ = flat_rates(np.full(5000, 45.0), rests=0)
+    assert rate[300] > 1 > rate[2000]
 
 
 def test_long_rests_that_come_every_day_become_normal():

@@ -106,7 +106,7 @@ class FlatLine:
             first: (n,) number of the sensor's first channel.
             time: (n,) event time.
             values: (n, c).
-            rests: (c,) 1 where the channel may rest at zero for any time.
+            rests: (c,) 1 where the channel may rest at zero for any time, 0 where it never rests.
         """
         rate = np.empty(values.shape, np.float32)
         held = np.empty(values.shape, np.float32)

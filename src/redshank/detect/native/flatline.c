@@ -2,7 +2,8 @@
  *
  * Completed runs of equal values are counted by the logarithm of their length. A run of L rows gets
  * the return rate of runs at least that long: the count where there are enough, else a Pareto tail
- * beyond the longest ones (exponent TAIL, heavier than most, so that it errs to the quiet side).
+ * beyond the longest ones, whose exponent is Hill's estimate (1975) drawn towards PRIOR_TAIL, so
+ * that a channel that never rests is called stuck soon and one with long rests late.
  * After the flat-line test of QARTOD (IOOS, Manual for Real-Time Quality Control of In-situ
  * Temperature and Salinity Data), with the threshold learned instead of set.
  */
@@ -13,13 +14,21 @@
 
 #define BINS 40       /* two a doubling: up to 2^20 rows */
 #define ENOUGH 8.0f   /* runs that a tail needs to start from */
-#define TAIL 1.5f
+#define PRIOR_TAIL 1.5f
+#define PRIOR_RUNS 4.0f
+#define STEEPEST 4.0f
 #define LEAST_ROWS 256.0f
-#define LEAST_RUNS 16.0f /* a channel that never varied has no rhythm of resting to compare with */
+#define LEAST_RUNS 16.0f /* a channel that hardly varied has no rhythm of resting to compare with */
 #define DOUBTFUL 0.5f    /* weight of a run that was taken for a fault: it becomes normal by repetition */
 #define LEAST_RUN 30
 #define MONTH_ROWS 8640.0f
 #define MEMORY 100000.0f /* rows after which counts are halved */
+
+#define MOVES 0 /* known never to rest */
+
+/* What is assumed of a channel that is known to move, until LEAST_RUNS of its runs are counted:
+ * rests of 4, 16 and 64 rows; one that stands still from the start is stuck after about a day. */
+static const float ASSUMED[BINS] = {[4] = 8.0f, [8] = 6.0f, [12] = 2.0f};
 
 typedef struct {
     double value;
@@ -35,21 +44,25 @@ static int bin_of(uint32_t run) {
     return b < BINS ? b : BINS - 1;
 }
 
-static float runs_as_long(const flat_state *state, uint32_t run) {
-    int b = bin_of(run);
-    float longer = 0.0f;
-    for (int k = BINS - 1; k >= b; k--) longer += state->count[k];
-    if (longer >= ENOUGH) return longer;
-    float total = 0.0f;
-    int k = BINS - 1;
-    for (; k > 0; k--) {
-        total += state->count[k];
-        if (total >= ENOUGH) break;
+/* Expected number of runs at least as long, among those counted so far. */
+static float runs_as_long(const float *count, uint32_t run) {
+    float longer = 0.0f, weight = 0.0f, logs = 0.0f;
+    int b = bin_of(run), k = BINS - 1;
+    for (; k > 0; k--) { /* the longest runs, from bin k on: at least ENOUGH */
+        weight += count[k];
+        if (k >= b) longer += count[k];
+        if (weight >= ENOUGH) break;
     }
-    if (k == 0) total = total < ENOUGH ? ENOUGH : total;
-    float edge = exp2f((float)k / 2.0f);
-    float tail = total * powf(edge / (float)run, TAIL);
-    return tail > longer + 0.5f || longer == 0.0f ? tail : longer + 0.5f;
+    if (k >= b) { /* enough runs of that length: count them all */
+        for (int i = k - 1; i >= b; i--) longer += count[i];
+        return longer;
+    }
+    weight = fmaxf(weight, ENOUGH);
+    for (int i = k; i < BINS; i++) logs += count[i] * 0.34657359f * ((float)(i - k) + 0.5f);
+    float tail = (weight + PRIOR_RUNS) / (logs + PRIOR_RUNS / PRIOR_TAIL);
+    if (tail > STEEPEST) tail = STEEPEST;
+    float beyond = weight * powf(exp2f((float)k / 2.0f) / (float)run, tail);
+    return fmaxf(beyond, longer);
 }
 
 static void finish(flat_state *state) {
@@ -64,7 +77,8 @@ static float total_runs(const flat_state *state) {
 }
 
 /* rate: (n, c) per MONTH_ROWS rows, INFINITY where nothing can be said;
- * held: (n, c) seconds since the run began. rests: (c) 1 where zero is a resting value.
+ * held: (n, c) seconds since the run began. rests: (c) 1 where zero is a resting value, MOVES for
+ * channels that are known never to rest.
  * learn_above: rate below which a run is taken for a fault and learned with half its weight. */
 API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
                      const double *values, const uint8_t *rests, float learn_above,
@@ -92,8 +106,10 @@ API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *
                 for (int k = 0; k < BINS; k++) state->count[k] *= 0.5f;
             }
             if (state->run < LEAST_RUN || state->rows < LEAST_ROWS) continue;
-            if ((rests[j] && value == 0.0) || total_runs(state) < LEAST_RUNS) continue;
-            *r = MONTH_ROWS * runs_as_long(state, state->run) / state->rows;
+            int known = total_runs(state) >= LEAST_RUNS;
+            if (rests[j] != MOVES && (value == 0.0 || !known)) continue;
+            const float *count = known ? state->count : ASSUMED;
+            *r = MONTH_ROWS * runs_as_long(count, state->run) / state->rows;
             if (*r < learn_above) state->unusual = 1;
         }
     }

@@ -7,7 +7,7 @@
 
 #include "kernels.h"
 
-#define SLOWEST 0.01
+#define SLOWEST 0.003
 #define GAP 5.0
 
 typedef struct {
