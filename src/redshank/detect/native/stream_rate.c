@@ -71,7 +71,8 @@ static void refresh_tail(Track *t) {
     float above[PEAKS], mass = 0, sum_log = 0, sums[SHAPES] = {0};
     int first = PEAKS;
     while (first > 0 && mass < TOP) {
-        above[--first] = t->peaks[first];
+        first--;
+        above[first] = t->peaks[first];
         mass += above[first];
     }
     t->start = first > 0 ? expf(STEP * (float)first) : 1.0f;
