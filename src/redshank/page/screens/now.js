@@ -110,10 +110,9 @@ function Incidents({ list }) {
   /** @param {import('../lib/types').Incident} incident */
   const changedOne = (incident) => list.update((old) => ({ ...old, incidents: old.incidents.map((i) => (i.id === incident.id ? incident : i)) }));
   return html`
-    ${cards.length > 0 && html`<section aria-labelledby="open-title"><div class="section-head"><h2 id="open-title">Open incidents</h2></div>
-      <div class="cards">${cards.map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
-    ${unmarked.length > 0 && html`<section aria-labelledby="review-title"><div class="section-head"><h2 id="review-title">Closed, but not marked yet</h2></div>
-      <div class="cards">${unmarked.map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
+    ${cards.length + unmarked.length > 0 && html`<section aria-labelledby="open-title"><div class="section-head"><h2 id="open-title">To look at</h2>
+      <span class="quiet">${[open.length && `${count(open.length)} open`, unmarked.length && `${count(unmarked.length)} closed, but not marked yet`].filter(Boolean).join(', ')}</span></div>
+      <div class="cards">${[...cards, ...unmarked].map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
     ${(closed.length > 0 || open.length > CARDS) && html`<section aria-labelledby="past-title">
       <div class="section-head"><h2 id="past-title">Closed lately</h2>
         <button class="plain push" onClick=${async () => download('incidents.csv', await blob('/incidents.csv'))}>Export CSV</button></div>

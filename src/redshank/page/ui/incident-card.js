@@ -103,7 +103,7 @@ export function IncidentCard({ incident, changed }) {
   return html`
     <article class="card incident-card" aria-labelledby=${`i-${incident.id}`}>
       <header>
-        <p class="over"><${Severity} incident=${incident} /><a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a></p>
+        <p class="over"><${Severity} incident=${incident} /><a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a>${incident.state === 'open' ? '' : html`<span class="quiet">closed</span>`}</p>
         <h3 id=${`i-${incident.id}`}>${sentence(incident.title)}</h3>
         <p class="quiet">${incident.state === 'open' ? 'Since' : 'From'} <${Time} at=${incident.opened} form="absolute" />, for ${span(incident.duration_seconds * 1000)}. By chance: ${onceIn(incident.once_in_days)}.</p>
       </header>
