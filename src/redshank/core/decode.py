@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -28,7 +28,7 @@ MAX_RAW = 65_536
 _FEW = 8
 """Below this many rows, columns cost more than they save."""
 
-_Part = tuple[Batch, NDArray[np.intp]]
+Part = tuple[Batch, NDArray[np.intp]]
 """Readings and the row each came from."""
 
 
@@ -59,11 +59,13 @@ class Decoded:
         batches: the good rows, one batch for each set of channels, rows in given order.
         errors: the bad rows, by index.
         count: how many rows there were, good and bad.
+        places: for each batch (n,) the number of the row that each reading came from.
     """
 
     batches: list[Batch]
     errors: list[RowError]
     count: int
+    places: list[NDArray[np.intp]] = field(default_factory=list)
 
 
 def decode_json(body: bytes, *, arrival: int, sensor_id: str | None = None) -> Decoded:
@@ -106,7 +108,7 @@ def decode_ndjson(body: bytes, *, arrival: int, sensor_id: str | None = None) ->
         rows, arrival=arrival, sensor_id=sensor_id, numbers=numbers, raw=lambda i: split()[i]
     )
     errors = sorted([*broken, *decoded.errors], key=lambda error: error.index)
-    return Decoded(decoded.batches, errors, decoded.count + len(broken))
+    return replace(decoded, errors=errors, count=decoded.count + len(broken))
 
 
 def decode_rows(
@@ -127,7 +129,7 @@ def decode_rows(
         raw: the bytes of the row of a number; the row as JSON if None.
     """
     context = RowContext(arrival, sensor_id)
-    parts: list[_Part] = []
+    parts: list[Part] = []
     careful: list[int] = []
     for keys, (index, same) in _by_shape(rows).items():
         place = np.array(index)
@@ -141,7 +143,10 @@ def decode_rows(
     readings, errors = _read_carefully(rows, sorted(careful), context)
     parts.extend(readings)
     named = [_row_error(rows, i, error, numbers, raw) for i, error in errors]
-    return Decoded(_in_row_order(parts), named, len(rows))
+    found, places = in_row_order(parts)
+    if numbers is not None:
+        places = [np.asarray(numbers)[place] for place in places]
+    return Decoded(found, named, len(rows), places)
 
 
 # --- bytes to rows -----------------------------------------------------------------------------
@@ -253,7 +258,7 @@ def _unfold(row: dict[str, Any]) -> dict[str, Any]:
 
 def _read_carefully(
     rows: Sequence[Any], index: Sequence[int], context: RowContext
-) -> tuple[list[_Part], list[tuple[int, FieldError]]]:
+) -> tuple[list[Part], list[tuple[int, FieldError]]]:
     good: dict[tuple[str, ...], tuple[list[Reading], list[int]]] = {}
     errors = []
     for i in index:
@@ -268,18 +273,20 @@ def _read_carefully(
     return [(batches(some)[0], np.array(places)) for some, places in good.values()], errors
 
 
-def _in_row_order(parts: Sequence[_Part]) -> list[Batch]:
-    """One batch per set of channels, its readings in the order of the rows they came from."""
-    together: dict[tuple[str, ...], list[_Part]] = {}
+def in_row_order(parts: Sequence[Part]) -> tuple[list[Batch], list[NDArray[np.intp]]]:
+    """One batch per set of channels in the order of the rows that readings came from, and these."""
+    together: dict[tuple[str, ...], list[Part]] = {}
     for part in parts:
         if len(part[0]):
             together.setdefault(part[0].channels, []).append(part)
-    ordered = []
+    ordered, places = [], []
     for same in together.values():
         [batch] = concat([batch for batch, _ in same])
-        order = np.argsort(np.concatenate([place for _, place in same]), kind="stable")
+        place = np.concatenate([place for _, place in same])
+        order = np.argsort(place, kind="stable")
         ordered.append(batch if len(same) == 1 else batch.take(order))
-    return ordered
+        places.append(place[order])
+    return ordered, places
 
 
 def _row_error(

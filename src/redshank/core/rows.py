@@ -106,14 +106,19 @@ def _sensor_id(value: object, context: RowContext) -> str:
         return context.sensor_id
     if value is None:
         raise FieldError(SENSOR, None, "is missing: say which sensor the reading is from")
-    return _identifier(SENSOR, value)
+    return identifier(SENSOR, value)
 
 
 def _event_id(value: object) -> str | None:
-    return None if value is None or value == "" else _identifier(EVENT, value)
+    return None if value is None or value == "" else identifier(EVENT, value)
 
 
-def _identifier(name: str, value: object) -> str:
+def identifier(name: str, value: object) -> str:
+    """A sensor's or event's id as it is kept.
+
+    Raises:
+        FieldError: it is no text, empty, too long or holds control characters.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise FieldError(name, shown(value), "is not text")
     text = value.strip() if isinstance(value, str) else str(shown(value))
@@ -239,7 +244,7 @@ def read_columns(
     sensors = _sensor_column(table.pop(SENSOR, None), len(rows), context)
     times = _time_column(table.pop(TIME, None), index, context)
     events = table.pop(EVENT, None)
-    sorted_out = _value_columns(table)
+    sorted_out = value_columns(table)
     if sensors is None or times is None or sorted_out is None or _odd_events(events):
         return None
     channels, values, tags = sorted_out
@@ -300,10 +305,14 @@ def _odd_events(column: Sequence[Any] | None) -> bool:
     return not all(0 < len(t) <= MAX_ID and t.isprintable() and t == t.strip() for t in column)
 
 
-def _value_columns(
+def value_columns(
     table: Mapping[str, Sequence[Any]],
 ) -> tuple[tuple[str, ...], Floats, dict[str, Sequence[Any]]] | None:
-    """Sorted channel names, their (n, C) values, and the tag columns."""
+    """Columns of one name each, sorted out; None if they need a closer look.
+
+    Returns:
+        Sorted channel names, their (n, C) values, and the tag columns.
+    """
     columns: dict[str, Floats] = {}
     tags = {}
     for key, column in table.items():

@@ -1,0 +1,420 @@
+"""InfluxDB's line protocol into batches: lines like ``weather,site=a temp=1.5,rain=2i 1700000000``.
+
+Lines without quotes and backslashes, with plain numbers and a time, are nearly all of real traffic.
+Their fields become JSON by a few replacements over many lines at once, and then columns; a line at
+a time would cost several times as much. Any other line is read by :func:`_read_line`, which knows
+the whole syntax. Both give the same result.
+
+Syntax: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A line break always
+ends a line, also inside a quoted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from redshank.core.batch import Batch, Reading, Times, batches
+from redshank.core.decode import MAX_LINE, MAX_RAW, Decoded, Part, RowError, in_row_order
+from redshank.core.errors import FieldError
+from redshank.core.rows import (
+    EARLIEST,
+    LATEST_AHEAD,
+    TIME,
+    VALUES,
+    RowContext,
+    identifier,
+    number,
+    read_row,
+    shown,
+    value_columns,
+)
+from redshank.core.series import Naming, Series, row_of
+
+PRECISIONS: Mapping[str, int] = {
+    "ns": 1,
+    "n": 1,
+    "us": 10**3,
+    "u": 10**3,
+    "µ": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+"""Nanoseconds of one unit of time, by what senders call it."""
+
+MAX_HEAD = 16_384
+"""Longest measurement with its tags, characters."""
+
+_DEFAULT = Naming()
+_SEPARATOR = re.compile(r"(?<!\\) +")
+_MEASUREMENT = re.compile(r"(?:[^,]|(?<=\\),)+")
+_TAG = re.compile(r",((?:[^,=]|(?<=\\)[,=])+)=((?:[^,=]|(?<=\\)[,=])+)")
+_FIELD = re.compile(
+    r"((?:[^,= ]|(?<=\\)[,= ])+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^,\" ]+))(?=[, ]|$)", re.DOTALL
+)
+_ESCAPED = re.compile(r"\\([,= ])")
+_ESCAPED_TEXT = re.compile(r"\\([\"\\])")
+_TIME = re.compile(r"[+-]?[0-9]{1,20}")
+_WHOLE = re.compile(r"[+-]?[0-9]+[iu]")
+_ODD_WHOLE = re.compile(r"(?:[.eE][0-9+-]*|[iu])[iu][,\n]")
+_TRUTHS = {
+    **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
+    **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
+}
+_NUMBERED = frozenset((int, float))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What is the same for all lines of a body."""
+
+    context: RowContext
+    naming: Naming
+    unit: int
+    longest: int
+
+
+def decode_lines(
+    body: bytes,
+    *,
+    arrival: int,
+    naming: Naming = _DEFAULT,
+    precision: str = "ns",
+    longest: int = MAX_LINE,
+) -> Decoded:
+    """Readings from lines of line protocol; blank lines and comments are skipped.
+
+    Args:
+        body: UTF-8 text.
+        arrival: when it came, microseconds; the time of lines without their own.
+        naming: how series become sensors and channels.
+        precision: unit of the times, one of :data:`PRECISIONS`.
+        longest: longest line, bytes; longer ones are refused, the others kept.
+    """
+    reader = _Reader(RowContext(arrival), naming, PRECISIONS[precision], longest)
+    lines = _texts(body)
+    used = [i for i, line in enumerate(lines) if _says_something(line)]
+    plain, careful = _told_apart(lines, used)
+    parts, odd = _columns(lines, plain, reader)
+    readings, errors = _read_carefully(lines, sorted(careful + odd), reader)
+    found, places = in_row_order([*parts, *readings])
+    return Decoded(found, errors, len(used), places)
+
+
+def _texts(body: bytes) -> Sequence[str | bytes]:
+    """The lines; those that are not UTF-8 stay bytes."""
+    try:
+        return body.decode().split("\n")
+    except UnicodeDecodeError:
+        return [_text(line) for line in body.split(b"\n")]
+
+
+def _text(line: bytes) -> str | bytes:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line
+
+
+def _says_something(line: str | bytes) -> bool:
+    bare = line.lstrip() if line[:1] in ("", " ", "\r", "\t") else line
+    return bool(bare) and bare[0] not in ("#", ord("#"))
+
+
+# --- many lines --------------------------------------------------------------------------------
+
+_Split = tuple[int, list[str]]
+
+
+def _told_apart(
+    lines: Sequence[str | bytes], used: Sequence[int]
+) -> tuple[list[_Split], list[int]]:
+    """Lines of three simple parts, split, and the numbers of the others."""
+    plain: list[_Split] = []
+    careful = []
+    for i in used:
+        line = lines[i]
+        if isinstance(line, str) and '"' not in line and "\\" not in line:
+            parts = line.split(" ")
+            if len(parts) == 3:
+                plain.append((i, parts))
+                continue
+        careful.append(i)
+    return plain, careful
+
+
+def _columns(
+    lines: Sequence[str | bytes], plain: Sequence[_Split], reader: _Reader
+) -> tuple[list[Part], list[int]]:
+    """Batches of plain lines, and the numbers of those that turn out to need a closer look."""
+    if not plain:
+        return [], []
+    number_of = np.array([i for i, _ in plain], np.intp)
+    times, timely = _times([parts[2] for _, parts in plain], reader)
+    heads, code = _coded([parts[0] for _, parts in plain])
+    series = [_series_or_none(head, reader) for head in heads]
+    known = np.array([one is not None for one in series])
+    good = timely & known[code]
+    parts: list[Part] = []
+    odd = number_of[~good].tolist()
+    for rows in _by_names(series, code, good):
+        fields = [plain[row][1][1] for row in rows.tolist()]
+        for some, table in _tables(fields):
+            at = rows[some]
+            batch = _batch(table, times[at], code[at], series) if table else None
+            if batch is None:
+                odd.extend(number_of[at].tolist())
+                continue
+            parts.append((batch, number_of[at]))
+    return parts, odd
+
+
+def _coded(texts: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
+    """The distinct texts and (n,) the number of each."""
+    index: dict[str, int] = {}
+    code = [index.setdefault(text, len(index)) for text in texts]
+    return list(index), np.array(code, np.intp)
+
+
+def _times(texts: Sequence[str], reader: _Reader) -> tuple[Times, NDArray[np.bool_]]:
+    """(n,) microseconds, and marks of those that are whole numbers within the allowed years."""
+    none = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
+    try:
+        read = orjson.loads(f"[{','.join(texts)}]".replace("\r", ""))
+        stamps = np.array(read, np.int64) if set(map(type, read)) == {int} else None
+    except (orjson.JSONDecodeError, OverflowError):
+        return none
+    if stamps is None or len(stamps) != len(texts):
+        return none
+    first = EARLIEST * 1000 // reader.unit
+    last = (reader.context.arrival + LATEST_AHEAD) * 1000 // reader.unit
+    good = (stamps > first) & (stamps < last)
+    stamps[~good] = 0
+    if reader.unit >= 1000:
+        return stamps * (reader.unit // 1000), good
+    return stamps // (1000 // reader.unit), good
+
+
+def _series_or_none(head: str, reader: _Reader) -> Series | None:
+    try:
+        return _series(head, reader.naming)
+    except FieldError:
+        return None
+
+
+def _by_names(
+    series: Sequence[Series | None], code: NDArray[np.intp], good: NDArray[np.bool_]
+) -> list[NDArray[np.intp]]:
+    """Row numbers of the good rows, apart by how their fields become channels."""
+    index: dict[tuple[str, str], int] = {}
+    group = np.array(
+        [
+            -1 if one is None else index.setdefault((one.measurement, one.prefix), len(index))
+            for one in series
+        ]
+    )[code]
+    return [np.flatnonzero(good & (group == i)) for i in range(len(index))]
+
+
+_Table = dict[str, Sequence[Any]]
+
+
+def _tables(fields: Sequence[str]) -> list[tuple[NDArray[np.intp], _Table]]:
+    """Columns of the rows that have the same fields; an empty table if they cannot be read."""
+    rows = _objects(fields)
+    if rows is None:
+        return [(np.arange(len(fields)), {})]
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        shapes.setdefault(tuple(row), []).append(i)
+    tables: list[tuple[NDArray[np.intp], _Table]] = []
+    for keys, index in shapes.items():
+        same = rows if len(index) == len(rows) else [rows[i] for i in index]
+        columns = zip(*(row.values() for row in same), strict=True)
+        table: _Table = {} if "" in keys else dict(zip(keys, columns, strict=True))
+        tables.append((np.array(index, np.intp), table))
+    return tables
+
+
+def _objects(fields: Sequence[str]) -> list[dict[str, Any]] | None:
+    """The fields of every row by their names, read as JSON; None if they are no plain numbers."""
+    text = "\n".join(fields)
+    # Of the words that begin with a letter JSON knows these, line protocol does not.
+    if "null" in text or "{" in text or "[" in text:
+        return None
+    if "i" in text or "u" in text:
+        if _ODD_WHOLE.search(f"{text}\n"):
+            return None
+        text = f"{text}\n".replace("i,", ",").replace("i\n", "\n")
+        text = text.replace("u,", ",").replace("u\n", "\n")[:-1]
+    body = text.replace("=", '":').replace(",", ',"').replace("\n", '},{"')
+    try:
+        rows: list[dict[str, Any]] = orjson.loads('[{"' + body + "}]")
+    except orjson.JSONDecodeError:
+        return None
+    return rows if len(rows) == len(fields) else None
+
+
+def _batch(
+    table: _Table, times: Times, code: NDArray[np.intp], series: Sequence[Series | None]
+) -> Batch | None:
+    """Rows of one shape; None if they need a closer look."""
+    used, sensor = np.unique(code, return_inverse=True)
+    own = [one for i in used.tolist() if (one := series[i]) is not None]
+    named: _Table = {}
+    for field, column in table.items():
+        kinds = set(map(type, column))
+        if not (kinds <= _NUMBERED or kinds == {bool}):
+            return None
+        named[own[0].channel(field)] = column if bool not in kinds else _spelt(column)
+    columns = value_columns(named) if len(named) == len(table) else None
+    if columns is None:
+        return None
+    channels, values, texts = columns
+    ids, index = _coded([one.sensor_id for one in own])
+    tags = _tags(own, sensor.tolist(), texts)
+    places = index[sensor].astype(np.int32)
+    return Batch(tuple(ids), places, times, channels, values, None, tags)
+
+
+def _spelt(column: Sequence[bool]) -> list[str]:
+    return ["true" if value else "false" for value in column]
+
+
+def _tags(
+    series: Sequence[Series], rows: Sequence[int], texts: Mapping[str, Sequence[str]]
+) -> tuple[Mapping[str, str] | None, ...] | None:
+    """The tags of each row; rows of one series share theirs."""
+    own = [one.tags or None for one in series]
+    if texts:
+        said = zip(*texts.values(), strict=True)
+        return tuple(
+            {**(own[row] or {}), **dict(zip(texts, text, strict=True))}
+            for row, text in zip(rows, said, strict=True)
+        )
+    return tuple(own[row] for row in rows) if any(own) else None
+
+
+# --- one line ----------------------------------------------------------------------------------
+
+
+def _read_carefully(
+    lines: Sequence[str | bytes], numbers: Sequence[int], reader: _Reader
+) -> tuple[list[Part], list[RowError]]:
+    good: dict[tuple[str, ...], tuple[list[Reading], list[int]]] = {}
+    errors = []
+    for i in numbers:
+        try:
+            reading = _read_line(lines[i], i, reader)
+        except FieldError as error:
+            errors.append(_row_error(lines[i], i, error))
+            continue
+        readings, places = good.setdefault(tuple(sorted(reading.values)), ([], []))
+        readings.append(reading)
+        places.append(i)
+    return [(batches(some)[0], np.array(places)) for some, places in good.values()], errors
+
+
+def _row_error(line: str | bytes, i: int, error: FieldError) -> RowError:
+    raw = line if isinstance(line, bytes) else line.encode()
+    field = error.field.removeprefix(f"{VALUES}.")
+    return RowError(i, field, error.value, error.reason, raw[:MAX_RAW])
+
+
+def _read_line(line: str | bytes, index: int, reader: _Reader) -> Reading:
+    """One line as a reading.
+
+    Raises:
+        FieldError: it cannot be used.
+    """
+    if len(line) > reader.longest:
+        reason = f"is longer than {reader.longest:,} bytes"
+        raise FieldError("line", _beginning(line), reason)
+    if isinstance(line, bytes):
+        raise FieldError("line", _beginning(line), "is not UTF-8 text")
+    text = line.strip(" \r\t")
+    head, *rest = _SEPARATOR.split(text, 1)
+    if not rest:
+        raise FieldError(
+            "line", shown(text), "has no fields: expected measurement,tags fields time"
+        )
+    series = _series(head, reader.naming)
+    fields, end = _fields(rest[0])
+    time = _time(rest[0][end:].strip(" "), reader.unit)
+    reading = read_row(row_of(series, fields, time), index, reader.context)
+    return replace(reading, tags={**series.tags, **reading.tags})
+
+
+def _beginning(line: str | bytes) -> object:
+    return shown(line[:80] if isinstance(line, str) else line[:80].decode("utf-8", "replace"))
+
+
+def _series(head: str, naming: Naming) -> Series:
+    """The series of a line's first part.
+
+    Raises:
+        FieldError: it is not a measurement with tags, or cannot be a sensor's id.
+    """
+    if len(head) > MAX_HEAD:
+        raise FieldError("measurement", shown(head), f"and tags are longer than {MAX_HEAD:,}")
+    found = _MEASUREMENT.match(head)
+    if found is None:
+        raise FieldError("measurement", shown(head), "is missing")
+    tags: dict[str, str] = {}
+    end = found.end()
+    while end < len(head):
+        tag = _TAG.match(head, end)
+        if tag is None:
+            raise FieldError("tags", shown(head[end:]), "are not written as ,name=text")
+        tags[_unescaped(tag[1])] = _unescaped(tag[2])
+        end = tag.end()
+    series = naming.series(_unescaped(found[0]), tags)
+    return replace(series, sensor_id=identifier("sensor_id", series.sensor_id))
+
+
+def _fields(text: str) -> tuple[dict[str, Any], int]:
+    """Values by field name, and where the fields end."""
+    fields: dict[str, Any] = {}
+    end = 0
+    while True:
+        found = _FIELD.match(text, end)
+        if found is None:
+            raise FieldError("fields", shown(text[end:]), "are not written as name=value")
+        fields[_unescaped(found[1])] = _value(found)
+        end = found.end()
+        if text[end : end + 1] != ",":
+            return fields, end
+        end += 1
+
+
+def _value(found: re.Match[str]) -> bool | float | int | str:
+    if found[3] is None:
+        return _ESCAPED_TEXT.sub(r"\1", found[2])
+    text = found[3]
+    if text in _TRUTHS:
+        return _TRUTHS[text]
+    spelt = number(text[:-1] if _WHOLE.fullmatch(text) else text)
+    if spelt is None:
+        reason = "is no number, no boolean and no text in quotes"
+        raise FieldError(_unescaped(found[1]), shown(text), reason)
+    return spelt
+
+
+def _time(text: str, unit: int) -> int | None:
+    if not text:
+        return None
+    if not _TIME.fullmatch(text):
+        raise FieldError(TIME, shown(text), "is not a whole number of Unix time")
+    return int(text) * unit // 1000
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
