@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from enum import IntFlag
 
 import numpy as np
 
 from redshank.core.batch import Bytes, Ints, Singles
+from redshank.core.errors import FieldError
 from redshank.detect.native import call, contiguous
 from redshank.detect.structs import StructColumn
 
@@ -27,15 +29,45 @@ class Alarm(IntFlag):
     """The row's return rate is within five times the budget."""
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """N of M: how many of the latest rows must be within the budget before an incident opens.
+
+    Attributes:
+        needed: N, at least 1; 1 of 1 alarms at once.
+        window: M, at most 32.
+
+    Raises:
+        FieldError: they do not fit each other.
+    """
+
+    needed: int = 1
+    window: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.needed <= self.window <= 32:
+            text = f"{self.needed} of {self.window}"
+            raise FieldError("confirmation", text, "is not N of M with 1 <= N <= M <= 32")
+
+
+AT_ONCE = Confirmation()
+
+
 def alarm_column() -> StructColumn:
     """State of the decision, one row a sensor."""
     return StructColumn("alarm_state")
 
 
-def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) -> Bytes:
+def decide(
+    states: StructColumn,
+    slots: Ints,
+    rate: Singles,
+    budget: Singles,
+    confirmation: Confirmation = AT_ONCE,
+) -> Bytes:
     """Alarm bits of rows in arrival order; ``states`` moves on.
 
-    An incident opens where ``rate`` is at most ``budget``. Rows are anomalous for the first 50
+    An incident opens where ``rate`` is at most ``budget``, once confirmed. Rows are anomalous for the first 50
     rows of an incident; it is over after 20 rows in a row above five times the budget.
 
     Args:
@@ -43,6 +75,7 @@ def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) ->
         slots: (n,) row in ``states`` of each reading.
         rate: (n,) return rate, any scale.
         budget: (n,) the alarm budget on the same scale.
+        confirmation: how many of the latest rows must be within it.
 
     Returns:
         (n,) of :class:`Alarm`.
@@ -51,6 +84,8 @@ def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) ->
     call(
         "rs_alarm",
         ctypes.c_int64(len(slots)),
+        ctypes.c_int32(confirmation.needed),
+        ctypes.c_int32(confirmation.window),
         contiguous(slots, np.int32),
         contiguous(rate, np.float32),
         contiguous(budget, np.float32),
@@ -60,7 +95,10 @@ def decide(states: StructColumn, slots: Ints, rate: Singles, budget: Singles) ->
     return out
 
 
-def decide_series(rate: Singles, budget: float) -> Bytes:
+def decide_series(
+    rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE
+) -> Bytes:
     """Alarm bits of one sensor's stored rates, from its first row on."""
     slots = np.zeros(len(rate), np.int32)
-    return decide(alarm_column(), slots, rate, np.full(len(rate), budget, np.float32))
+    budgets = np.full(len(rate), budget, np.float32)
+    return decide(alarm_column(), slots, rate, budgets, confirmation)

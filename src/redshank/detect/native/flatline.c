@@ -19,7 +19,7 @@
 #define STEEPEST 4.0f
 #define LEAST_ROWS 256.0f
 #define LEAST_RUNS 16.0f /* a channel that hardly varied has no rhythm of resting to compare with */
-#define DOUBTFUL 0.5f    /* weight of a run that was taken for a fault: it becomes normal by repetition */
+#define DOUBTFUL 1       /* half the weight of a run if it was taken for a fault: repeated, it is normal */
 #define LEAST_RUN 30
 #define MONTH_ROWS 8640.0f
 #define MEMORY 100000.0f /* rows after which counts are halved */
@@ -28,7 +28,7 @@
 
 /* What is assumed of a channel that is known to move, until LEAST_RUNS of its runs are counted:
  * rests of 4, 16 and 64 rows; one that stands still from the start is stuck after about a day. */
-static const float ASSUMED[BINS] = {[4] = 8.0f, [8] = 6.0f, [12] = 2.0f};
+static const uint16_t ASSUMED[BINS] = {[4] = 16, [8] = 12, [12] = 4};
 
 typedef struct {
     double value;
@@ -36,7 +36,7 @@ typedef struct {
     uint32_t run;   /* rows, this one included; 0 before any value */
     uint32_t unusual; /* 1 once the run's rate fell below learn_above */
     float rows;
-    float count[BINS];
+    uint16_t twice[BINS]; /* twice the count of runs of that length */
 } flat_state;
 
 static int bin_of(uint32_t run) {
@@ -45,20 +45,20 @@ static int bin_of(uint32_t run) {
 }
 
 /* Expected number of runs at least as long, among those counted so far. */
-static float runs_as_long(const float *count, uint32_t run) {
+static float runs_as_long(const uint16_t *twice, uint32_t run) {
     float longer = 0.0f, weight = 0.0f, logs = 0.0f;
     int b = bin_of(run), k = BINS - 1;
     for (; k > 0; k--) { /* the longest runs, from bin k on: at least ENOUGH */
-        weight += count[k];
-        if (k >= b) longer += count[k];
+        weight += 0.5f * (float)twice[k];
+        if (k >= b) longer += 0.5f * (float)twice[k];
         if (weight >= ENOUGH) break;
     }
     if (k >= b) { /* enough runs of that length: count them all */
-        for (int i = k - 1; i >= b; i--) longer += count[i];
+        for (int i = k - 1; i >= b; i--) longer += 0.5f * (float)twice[i];
         return longer;
     }
     weight = fmaxf(weight, ENOUGH);
-    for (int i = k; i < BINS; i++) logs += count[i] * 0.34657359f * ((float)(i - k) + 0.5f);
+    for (int i = k; i < BINS; i++) logs += 0.5f * (float)twice[i] * 0.34657359f * ((float)(i - k) + 0.5f);
     float tail = (weight + PRIOR_RUNS) / (logs + PRIOR_RUNS / PRIOR_TAIL);
     if (tail > STEEPEST) tail = STEEPEST;
     float beyond = weight * powf(exp2f((float)k / 2.0f) / (float)run, tail);
@@ -66,13 +66,16 @@ static float runs_as_long(const float *count, uint32_t run) {
 }
 
 static void finish(flat_state *state) {
-    if (state->run) state->count[bin_of(state->run)] += state->unusual ? DOUBTFUL : 1.0f;
+    if (state->run) {
+        uint16_t *twice = state->twice + bin_of(state->run);
+        *twice = (uint16_t)fmin((double)*twice + (state->unusual ? DOUBTFUL : 2), UINT16_MAX);
+    }
     state->unusual = 0;
 }
 
 static float total_runs(const flat_state *state) {
     float total = 0.0f;
-    for (int k = 0; k < BINS; k++) total += state->count[k];
+    for (int k = 0; k < BINS; k++) total += 0.5f * (float)state->twice[k];
     return total;
 }
 
@@ -103,13 +106,13 @@ API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *
             *h = (float)((double)(time[i] - state->since) * 1e-6);
             if (state->rows > MEMORY) {
                 state->rows *= 0.5f;
-                for (int k = 0; k < BINS; k++) state->count[k] *= 0.5f;
+                for (int k = 0; k < BINS; k++) state->twice[k] /= 2;
             }
             if (state->run < LEAST_RUN || state->rows < LEAST_ROWS) continue;
             int known = total_runs(state) >= LEAST_RUNS;
             if (rests[j] != MOVES && (value == 0.0 || !known)) continue;
-            const float *count = known ? state->count : ASSUMED;
-            *r = MONTH_ROWS * runs_as_long(count, state->run) / state->rows;
+            const uint16_t *twice = known ? state->twice : ASSUMED;
+            *r = MONTH_ROWS * runs_as_long(twice, state->run) / state->rows;
             if (*r < learn_above) state->unusual = 1;
         }
     }

@@ -1,21 +1,22 @@
 /* Profile: what is normal for a channel at this hour of the day.
  *
- * Per channel and hour (UTC) three running quantiles, 5 %, 50 % and 95 %, by stochastic
- * approximation (Robbins and Monro 1951) with a memory of about DAYS days, and a fourth set over
- * all hours with a memory of a few hours for the first days, when most hours have not been seen
- * often enough. Only for showing what is expected; detection does not read it.
+ * Per channel and two hours of the day (UTC) three running quantiles, 5 %, 50 % and 95 %, by
+ * stochastic approximation (Robbins and Monro 1951) with a memory of about DAYS days, and one more
+ * set over all hours with a memory of a few hours for the first days, when most parts of the day
+ * have not been seen often enough. Only for showing what is expected; detection does not read it.
  */
 #include <math.h>
 #include <string.h>
 
 #include "kernels.h"
 
-#define HOURS 24
+#define PARTS_OF_DAY 12
 #define DAYS 7.0f
 #define RECENT_HOURS 3.0f
 #define SEEN_DAYS 3
 #define DAY_US 86400000000LL
-#define HOUR_US 3600000000LL
+#define PART_US (DAY_US / PARTS_OF_DAY)
+#define PART_HOURS (24.0f / PARTS_OF_DAY)
 
 typedef struct {
     float q[3]; /* 5 %, 50 %, 95 % */
@@ -23,10 +24,8 @@ typedef struct {
 } band;
 
 typedef struct {
-    band hour[HOURS];
+    band part[PARTS_OF_DAY];
     band recent;
-    uint16_t last_day[HOURS];
-    uint8_t days[HOURS];
     float spread; /* mean distance from the recent median */
 } profile_state;
 
@@ -48,15 +47,19 @@ static void learn(band *b, float value, float spread, float memory) {
     if (b->q[2] < b->q[1]) b->q[2] = b->q[1];
 }
 
-static void between(const profile_state *state, int64_t time, float *out) {
+static const band *known(const profile_state *state, int part, float per_hour) {
+    const band *b = state->part + part;
+    return b->rows >= SEEN_DAYS * PART_HOURS * per_hour * 0.8f ? b : &state->recent;
+}
+
+static void between(const profile_state *state, int64_t time, float per_hour, float *out) {
     int64_t of_day = ((time % DAY_US) + DAY_US) % DAY_US;
-    float position = (float)of_day / (float)HOUR_US - 0.5f;
+    float position = (float)of_day / (float)PART_US - 0.5f;
     int lower = (int)floorf(position);
-    float part = position - (float)lower;
-    const int a = (lower + HOURS) % HOURS, b = (lower + 1) % HOURS;
-    const band *x = state->days[a] >= SEEN_DAYS ? &state->hour[a] : &state->recent;
-    const band *y = state->days[b] >= SEEN_DAYS ? &state->hour[b] : &state->recent;
-    for (int k = 0; k < 3; k++) out[k] = x->q[k] + part * (y->q[k] - x->q[k]);
+    float share = position - (float)lower;
+    const band *x = known(state, (lower + PARTS_OF_DAY) % PARTS_OF_DAY, per_hour);
+    const band *y = known(state, (lower + 1) % PARTS_OF_DAY, per_hour);
+    for (int k = 0; k < 3; k++) out[k] = x->q[k] + share * (y->q[k] - x->q[k]);
 }
 
 /* expected, lower, upper: (n, c), as known before the row; NaN before the first value.
@@ -67,15 +70,14 @@ API void rs_profile(int64_t n, int32_t c, const int64_t *first, const int64_t *t
     for (int64_t i = 0; i < n; i++) {
         float seconds = isnan(interval[i]) ? 60.0f : interval[i];
         float per_hour = fmaxf(3600.0f / fmaxf(seconds, 0.01f), 1.0f);
-        int hour = (int)((((time[i] % DAY_US) + DAY_US) % DAY_US) / HOUR_US);
-        uint16_t day = (uint16_t)((time[i] - hour * HOUR_US) / DAY_US);
+        int part = (int)((((time[i] % DAY_US) + DAY_US) % DAY_US) / PART_US);
         for (int j = 0; j < c; j++) {
             profile_state *state = states + first[i] + j;
             float *e = expected + i * c + j, *l = lower + i * c + j, *u = upper + i * c + j;
             *e = *l = *u = NAN;
             if (state->recent.rows > 0.0f) {
                 float q[3];
-                between(state, time[i], q);
+                between(state, time[i], per_hour, q);
                 *l = q[0], *e = q[1], *u = q[2];
             }
             double value = values[i * c + j];
@@ -85,11 +87,7 @@ API void rs_profile(int64_t n, int32_t c, const int64_t *first, const int64_t *t
             state->spread += share * (away - state->spread);
             float spread = fmaxf(state->spread, 1e-6f * fabsf((float)value) + 1e-9f);
             learn(&state->recent, (float)value, spread, RECENT_HOURS * per_hour);
-            learn(&state->hour[hour], (float)value, spread, DAYS * per_hour);
-            if (state->days[hour] == 0 || state->last_day[hour] != day) {
-                state->last_day[hour] = day;
-                if (state->days[hour] < 255) state->days[hour]++;
-            }
+            learn(&state->part[part], (float)value, spread, DAYS * PART_HOURS * per_hour);
         }
     }
 }

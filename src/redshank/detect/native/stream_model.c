@@ -55,7 +55,7 @@ Shape stream_shape(int channels) {
     s.window = channels * (s.lags + 1);
     s.features = s.window + 1;
     s.rank = s.window - 1 < 16 ? s.window - 1 : 16;
-    s.centres = channels > 3 ? 0 : (channels == 1 ? 28 : 32);
+    s.centres = channels > 3 ? 0 : (channels == 1 ? 12 : 32);
     Model m;
     model_view(&s, NULL, &m);
     s.model_bytes = ((int)(intptr_t)(m.rows + 1) + 7) / 8 * 8;
