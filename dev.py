@@ -6,7 +6,7 @@
     python3 dev.py lint         style, format and types
     python3 dev.py redshank …   set up, then any command of redshank, e.g. "doctor"
     python3 dev.py setup        set up only
-    python3 dev.py docs         write docs/configuration.md anew from the code
+    python3 dev.py docs         write the generated pages in docs/ anew
     python3 dev.py lock         pin the requirements anew (needs uv)
 
 Everything lands in .venv beside this file. What is up to date is not done again.
@@ -154,11 +154,12 @@ def lint(rest: list[str]) -> int:
 def docs(rest: list[str]) -> int:
     """Write what is generated from the code."""
     set_up("run")
-    text = subprocess.run(
-        [PYTHON, "-m", "redshank.cli", "config", "reference"],
-        cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8",
-    ).stdout  # fmt: skip
-    (ROOT / "docs" / "configuration.md").write_text(text, encoding="utf-8", newline="\n")
+    for page, name in (("settings", "configuration.md"), ("commands", "commands.md")):
+        text = subprocess.run(
+            [PYTHON, "-m", "redshank.cli", "reference", page],
+            cwd=ROOT, check=True, stdout=subprocess.PIPE, encoding="utf-8",
+        ).stdout  # fmt: skip
+        (ROOT / "docs" / name).write_text(text, encoding="utf-8", newline="\n")
     return 0
 
 

@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 import redshank
-from redshank.cli import config, doctor, evaluate, migrate, replay, run, score, send, simulate
+from redshank.cli import (
+    config,
+    doctor,
+    evaluate,
+    migrate,
+    reference,
+    replay,
+    run,
+    score,
+    send,
+    simulate,
+)
 from redshank.cli.console import complain
 from redshank.core.errors import ConfigError, MissingExtraError, RedshankError
 
@@ -62,7 +73,7 @@ def build() -> typer.Typer:
     ) -> None:
         """Watches sensors and says what is wrong, why, and since when."""
 
-    for group in (run, replay, simulate, send, score, evaluate, doctor, migrate):
+    for group in (run, replay, simulate, send, score, evaluate, doctor, migrate, reference):
         group.register(app)
     app.add_typer(config.group(), name="config")
     return app

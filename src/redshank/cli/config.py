@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from redshank.cli.console import complain, print_json, print_table, say, settings
-from redshank.cli.reference import settings_markdown
 from redshank.core.config import shown
 from redshank.core.errors import ConfigError
 
@@ -19,7 +18,6 @@ def group() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
     app.command("show")(show)
     app.command("check")(check)
-    app.command("reference")(reference)
     return app
 
 
@@ -46,11 +44,6 @@ def check() -> None:
         raise typer.Exit(PROBLEMS) from None
     changed = sum(origin != "default" for origin in loaded.origins.values())
     say(f"the configuration is sound: {changed} settings are set, the others have their defaults")
-
-
-def reference() -> None:
-    """Print docs/configuration.md: all settings, made from the code."""
-    typer.echo(settings_markdown(), nl=False)
 
 
 def _text(value: object) -> str:

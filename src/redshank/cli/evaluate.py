@@ -32,7 +32,9 @@ def evaluate(
     mode: Annotated[
         list[str] | None, typer.Option(help="prefix or self-start; both without it.")
     ] = None,
-    core_only: Annotated[bool, typer.Option(help="Leave out series that are not core.")] = False,
+    core_only: Annotated[
+        bool, typer.Option("--core-only", help="Leave out series that are not core.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each CPU.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

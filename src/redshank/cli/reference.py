@@ -1,12 +1,16 @@
-"""The settings as a page of documentation, made from the code so that it cannot be wrong."""
+"""Settings and commands as pages of documentation, made from the code so that they are right."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
+from typing import Any
+
+import typer
 
 from redshank.core.config import FOUNDING_NAMES, Setting, env_name, settings
 
-HEAD = """# Configuration
+SETTINGS = """# Configuration
 
 Made by `python3 dev.py docs` from `src/redshank/core/config.py`; do not edit by hand.
 
@@ -40,11 +44,39 @@ These names without a prefix are understood, too; the name with the prefix wins 
 """
 
 
+COMMANDS = """# Commands
+
+Made by `python3 dev.py docs` from `src/redshank/cli`; do not edit by hand.
+
+`redshank COMMAND --help` prints the same. Exit status: 0 done, 1 failed, 2 wrong usage or
+configuration, 3 a check found problems, 130 interrupted. Progress goes to standard error: a bar on
+a terminal, a line for each tenth elsewhere. `--json` prints for machines.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command that writes the documentation; for those who work on redshank."""
+
+    @app.command(hidden=True)
+    def reference(context: typer.Context, page: str) -> None:
+        """Print docs/configuration.md (settings) or docs/commands.md (commands)."""
+        root: Any = context.find_root().command
+        text = settings_markdown() if page == "settings" else commands_markdown(root)
+        typer.echo(text, nl=False)
+
+
+def commands_markdown(root: Any) -> str:
+    """The page on commands, from the tree of commands."""
+    return COMMANDS + "".join(
+        _command("redshank", name, one) for name, one in root.commands.items()
+    )
+
+
 def settings_markdown() -> str:
     """The whole page."""
     rows = "".join(f"| {' | '.join(_cells(one))} |\n" for one in settings())
     plain = "".join(f"| `{name}` | `{env_name(key)}` |\n" for name, key in FOUNDING_NAMES.items())
-    return f"{HEAD}{rows}{FOUNDING}{plain}"
+    return f"{SETTINGS}{rows}{FOUNDING}{plain}"
 
 
 def _cells(one: Setting) -> Iterator[str]:
@@ -54,3 +86,31 @@ def _cells(one: Setting) -> Iterator[str]:
     yield f"`{one.default}`" if one.default else "–"
     yield one.unit or "–"
     yield one.description
+
+
+def _command(above: str, name: str, one: Any) -> str:
+    if one.hidden:
+        return ""
+    path = f"{above} {name}"
+    if hasattr(one, "commands"):
+        return "".join(_command(path, below, each) for below, each in one.commands.items())
+    options = [p for p in one.params if p.param_type_name == "option" and p.name != "help"]
+    arguments = [p for p in one.params if p.param_type_name == "argument"]
+    rows = [_row(_shape(p), p) for p in arguments] + [
+        _row(", ".join(p.opts) + ("" if p.is_flag else f" {p.name.upper()}"), p) for p in options
+    ]
+    usage = " ".join([path, *map(_shape, arguments), *(["[OPTIONS]"] if options else [])])
+    table = "| | meaning | default |\n|---|---|---|\n" + "".join(rows) if rows else ""
+    return f"\n## {path}\n{inspect.cleandoc(one.help or '')}\n\n    {usage}\n\n{table}"
+
+
+def _shape(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _row(shape: str, parameter: Any) -> str:
+    default = parameter.default
+    shown = "" if default in (None, False) or callable(default) else f"`{default}`"
+    needed = "needed" if parameter.required and parameter.param_type_name == "option" else shown
+    return f"| `{shape}` | {parameter.help or ''} | {needed or '–'} |\n"

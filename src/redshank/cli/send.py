@@ -12,6 +12,7 @@ import typer
 
 from redshank.cli.console import Tracker, print_json, say, settings, tracking
 from redshank.cli.simulate import PRESETS, Every, Faults, Kinds, Seed, Sensors, fleet_options, rows
+from redshank.core.clock import DAY, SystemClock
 from redshank.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,11 +72,14 @@ def _recorded(file: Path) -> Source:
 def _simulated(
     preset: str, rate: float | None, days: float | None, every: float, fleet: dict[str, object]
 ) -> Source:
-    """Live pace unless a rate is given, for which event time runs as fast as it must."""
+    """Live pace; or, at a rate, the last days (thirty without an end) up to now."""
     from redshank import wiring
 
     length = None if days is None else rows(days, every)
-    return wiring.simulator(preset, rows=length, speed=None if rate else 1.0, **fleet)
+    if rate is None:
+        return wiring.simulator(preset, rows=length, **fleet)
+    start = SystemClock().now() - round((days or 30) * DAY)
+    return wiring.simulator(preset, rows=length, speed=None, start=start, **fleet)
 
 
 async def _send(sender: Sender, source: Source, track: Tracker) -> Sent:
