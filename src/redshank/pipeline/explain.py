@@ -18,6 +18,9 @@ from redshank.detect.streaming import Cause
 SPIKE_ROWS = 3
 """An excursion of at most so many rows is called a spike."""
 
+LEAST_SHARE = 0.05
+"""A channel with a smaller part of a row's evidence had nothing to do with it."""
+
 _STUCK = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
 _NOISE = frozenset({Cause.NOISE, Cause.BURST})
 
@@ -220,7 +223,7 @@ def evidence_of(
     columns = ("contributions", "values", "expected", "lower", "upper")
     found = []
     for name, share, *numbers in zip(channels, *(row[c] for c in columns), strict=True):
-        if share >= 0.01:
+        if share >= LEAST_SHARE:
             value, expected, lower, upper = (_known(x) for x in numbers)
             unit = _unit(name, info)
             found.append(Evidence(name, unit, float(share), value, expected, lower, upper))

@@ -190,7 +190,10 @@ def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) ->
 
 def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
     least = CALM_SHARE * sum(running.shares.values())
-    calm = tuple(name for name, share in running.shares.items() if share < least)
+    involved = {part.channel for part in running.evidence}
+    calm = tuple(
+        name for name, share in running.shares.items() if share < least and name not in involved
+    )
     found = explain.Findings(
         running.cause,
         running.opened,
