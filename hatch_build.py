@@ -1,4 +1,4 @@
-"""Build hook: compiles the detection kernels in ``src/redshank/detect/native`` into one shared library.
+"""Build hook: compiles the kernels in ``src/redshank/detect/native`` into one shared library.
 
 The library has a plain C interface and is loaded with ctypes, so one wheel serves every CPython
 version of a platform. The system's C compiler is used where there is one; elsewhere the compiler
@@ -19,7 +19,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NATIVE = Path("src/redshank/detect/native")
 # No -ffast-math and no contraction: the same bits for every batch size and on every machine.
-FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra"]
+FLAGS = [
+    "-O3",
+    "-std=c11",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+]
 
 
 def library_name() -> str:
@@ -52,7 +60,9 @@ class NativeKernels(BuildHookInterface):  # type: ignore[misc]
         target = root / NATIVE / library_name()
         self._compile(sorted((root / NATIVE).glob("*.c")), target)
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        build_data["tag"] = (
+            f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        )
         build_data["artifacts"].append(f"{NATIVE.as_posix()}/{target.name}")
 
     def _compile(self, sources: list[Path], target: Path) -> None:

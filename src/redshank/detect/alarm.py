@@ -67,8 +67,8 @@ def decide(
 ) -> Bytes:
     """Alarm bits of rows in arrival order; ``states`` moves on.
 
-    An incident opens where ``rate`` is at most ``budget``, once confirmed. Rows are anomalous for the first 50
-    rows of an incident; it is over after 20 rows in a row above five times the budget.
+    An incident opens where ``rate`` is at most ``budget``, once confirmed. Rows are anomalous for
+    the first 50 rows of an incident; it is over after 20 rows in a row above five times the budget.
 
     Args:
         states: one row a sensor.
@@ -95,9 +95,7 @@ def decide(
     return out
 
 
-def decide_series(
-    rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE
-) -> Bytes:
+def decide_series(rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE) -> Bytes:
     """Alarm bits of one sensor's stored rates, from its first row on."""
     slots = np.zeros(len(rate), np.int32)
     budgets = np.full(len(rate), budget, np.float32)
