@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from redshank.core import line_protocol
 from redshank.core.batch import rows
 from redshank.core.clock import parse_time
-from redshank.core.line_protocol import MAX_HEAD, decode_lines
+from redshank.core.line_protocol import decode_lines
+from redshank.core.line_syntax import MAX_HEAD
 from redshank.core.series import Naming
 
 NOW = parse_time("2026-02-01T00:00:00Z")

@@ -9,72 +9,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from redshank.core.batch import Batch, Reading, batches, concat
+from redshank.core.batch import Reading
+from redshank.core.decoded import (
+    MAX_LINE,
+    MAX_RAW,
+    Decoded,
+    Part,
+    RowError,
+    in_row_order,
+    read_each,
+    too_long,
+)
 from redshank.core.errors import FieldError, FileFormatError
 from redshank.core.rows import RESERVED, VALUES, RowContext, read_columns, read_row, shown
+from redshank.core.series import Naming, is_metric, read_metric
 
-MAX_LINE = 10_000_000
-"""Longest line of an NDJSON body, bytes."""
-MAX_RAW = 65_536
-"""So much of a bad row is kept."""
+__all__ = ["Decoded", "RowError", "decode_json", "decode_ndjson", "decode_rows"]
+
 _FEW = 8
 """Below this many rows, columns cost more than they save."""
 
-Part = tuple[Batch, NDArray[np.intp]]
-"""Readings and the row each came from."""
 
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """A row that could not become a reading.
-
-    Attributes:
-        index: its number in the array, or its line's, from 0.
-        field: the field that cannot be used, "row" for the row as a whole.
-        value: the offending value, shortened.
-        reason: what is wrong with it, as in "is not a number".
-        raw: the row as it came, cut to 64 KiB.
-    """
-
-    index: int
-    field: str
-    value: object
-    reason: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a body held.
-
-    Attributes:
-        batches: the good rows, one batch for each set of channels, rows in given order.
-        errors: the bad rows, by index.
-        count: how many rows there were, good and bad.
-        places: for each batch (n,) the number of the row that each reading came from.
-    """
-
-    batches: list[Batch]
-    errors: list[RowError]
-    count: int
-    places: list[NDArray[np.intp]] = field(default_factory=list)
-
-
-def decode_json(body: bytes, *, arrival: int, sensor_id: str | None = None) -> Decoded:
+def decode_json(
+    body: bytes, *, arrival: int, sensor_id: str | None = None, naming: Naming | None = None
+) -> Decoded:
     """Readings from a JSON object or an array of objects.
+
+    With ``naming`` Telegraf's metrics are understood too, one or several of them as they are, or a
+    list of them under ``metrics``.
 
     Args:
         body: UTF-8 JSON. The literals NaN and Infinity are understood.
         arrival: when it came, microseconds; the time of rows without their own.
         sensor_id: the sensor of rows that name none; None if every row must.
+        naming: how metrics become sensors and channels.
 
     Raises:
         FileFormatError: the body is not JSON, or neither an object nor an array.
@@ -82,31 +57,49 @@ def decode_json(body: bytes, *, arrival: int, sensor_id: str | None = None) -> D
     parsed = _parse_body(body)
     if not isinstance(parsed, (dict, list)):
         raise FileFormatError("the body is neither a JSON object nor an array of objects")
+    if naming and isinstance(parsed, dict) and isinstance(parsed.get("metrics"), list):
+        parsed = parsed["metrics"]
     rows = parsed if isinstance(parsed, list) else [parsed]
-    return decode_rows(rows, arrival=arrival, sensor_id=sensor_id)
+    return decode_rows(rows, arrival=arrival, sensor_id=sensor_id, naming=naming)
 
 
-def decode_ndjson(body: bytes, *, arrival: int, sensor_id: str | None = None) -> Decoded:
+def decode_ndjson(
+    body: bytes,
+    *,
+    arrival: int,
+    sensor_id: str | None = None,
+    naming: Naming | None = None,
+    longest: int = MAX_LINE,
+    whole: bool = True,
+) -> Decoded:
     """Readings from lines that hold one JSON object each; blank lines are skipped.
 
     Args:
-        body: UTF-8 text. Lines over 10 MB are refused, the others kept.
+        body: UTF-8 text.
         arrival: when it came, microseconds; the time of rows without their own.
         sensor_id: the sensor of rows that name none; None if every row must.
+        naming: how Telegraf's metrics become sensors and channels; None if they are not understood.
+        longest: longest line, bytes; longer ones are refused, the others kept.
+        whole: False if this is only a piece of the lines; it may be without any that is JSON.
 
     Raises:
         FileFormatError: there is no line, or not one line is JSON.
     """
     split = cache(lambda: body.split(b"\n"))
-    whole = _parse_lines_together(body)
-    if whole is not None:
-        return decode_rows(whole, arrival=arrival, sensor_id=sensor_id, raw=lambda i: split()[i])
-    numbers, rows, broken = _parse_lines(split())
-    if not rows:
-        raise FileFormatError(_no_line(broken))
-    decoded = decode_rows(
-        rows, arrival=arrival, sensor_id=sensor_id, numbers=numbers, raw=lambda i: split()[i]
+    decode = partial(
+        decode_rows,
+        arrival=arrival,
+        sensor_id=sensor_id,
+        naming=naming,
+        raw=lambda i: split()[i],
     )
+    together = _parse_lines_together(body, longest)
+    if together is not None:
+        return decode(together)
+    numbers, rows, broken = _parse_lines(split(), longest)
+    if whole and not rows:
+        raise FileFormatError(_no_line(broken))
+    decoded = decode(rows, numbers=numbers)
     errors = sorted([*broken, *decoded.errors], key=lambda error: error.index)
     return replace(decoded, errors=errors, count=decoded.count + len(broken))
 
@@ -116,6 +109,7 @@ def decode_rows(
     *,
     arrival: int,
     sensor_id: str | None = None,
+    naming: Naming | None = None,
     numbers: Sequence[int] | None = None,
     raw: Callable[[int], bytes] | None = None,
 ) -> Decoded:
@@ -125,6 +119,7 @@ def decode_rows(
         rows: one value per row; what is not an object is an error of its row.
         arrival: when they came, microseconds; the time of rows without their own.
         sensor_id: the sensor of rows that name none; None if every row must.
+        naming: how Telegraf's metrics become sensors and channels; None if they are not understood.
         numbers: the rows' numbers for error messages, 0, 1, 2… if None.
         raw: the bytes of the row of a number; the row as JSON if None.
     """
@@ -140,13 +135,15 @@ def decode_rows(
         batch, good = columns
         parts.append((batch, place) if good.all() else (batch.take(good), place[good]))
         careful.extend(place[~good].tolist())
-    readings, errors = _read_carefully(rows, sorted(careful), context)
-    parts.extend(readings)
-    named = [_row_error(rows, i, error, numbers, raw) for i, error in errors]
-    found, places = in_row_order(parts)
+    readings, errors = read_each(
+        sorted(careful),
+        lambda i: _read(rows[i], i, context, naming),
+        lambda i, error: _row_error(rows, i, error, numbers, raw),
+    )
+    found, places = in_row_order([*parts, *readings])
     if numbers is not None:
         places = [np.asarray(numbers)[place] for place in places]
-    return Decoded(found, named, len(rows), places)
+    return Decoded(found, errors, len(rows), places)
 
 
 # --- bytes to rows -----------------------------------------------------------------------------
@@ -172,10 +169,10 @@ def _parse_tolerantly(body: bytes) -> Any:
     return json.loads(body.decode("utf-8-sig"))
 
 
-def _parse_lines_together(body: bytes) -> list[Any] | None:
+def _parse_lines_together(body: bytes, longest: int) -> list[Any] | None:
     """All lines with one call of the parser, None if any of them needs a closer look."""
     text = body.rstrip()
-    if len(body) > MAX_LINE and _longest_line(body) > MAX_LINE:
+    if len(body) > longest and _longest_line(body) > longest:
         return None
     try:
         rows = orjson.loads(b"".join((b"[", text.replace(b"\n", b","), b"]")))
@@ -189,14 +186,16 @@ def _longest_line(body: bytes) -> int:
     return int(np.diff(ends, prepend=-1, append=len(body)).max()) - 1
 
 
-def _parse_lines(lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[RowError]]:
+def _parse_lines(
+    lines: Sequence[bytes], longest: int
+) -> tuple[list[int], list[Any], list[RowError]]:
     """Line numbers and values of the lines that are JSON, and errors for the others."""
     numbers, rows, errors = [], [], []
     for i, line in enumerate(lines):
         if not line.strip():
             continue
         try:
-            rows.append(_parse_line(line))
+            rows.append(_parse_line(line, longest))
             numbers.append(i)
         except (ValueError, RecursionError) as error:
             shown_line = shown(line[:80].decode("utf-8", "replace"))
@@ -204,9 +203,9 @@ def _parse_lines(lines: Sequence[bytes]) -> tuple[list[int], list[Any], list[Row
     return numbers, rows, errors
 
 
-def _parse_line(line: bytes) -> Any:
-    if len(line) > MAX_LINE:
-        raise ValueError(f"is longer than {MAX_LINE // 1_000_000} MB")
+def _parse_line(line: bytes, longest: int) -> Any:
+    if len(line) > longest:
+        raise ValueError(too_long(longest))
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -256,37 +255,10 @@ def _unfold(row: dict[str, Any]) -> dict[str, Any]:
     return {} if clash else flat
 
 
-def _read_carefully(
-    rows: Sequence[Any], index: Sequence[int], context: RowContext
-) -> tuple[list[Part], list[tuple[int, FieldError]]]:
-    good: dict[tuple[str, ...], tuple[list[Reading], list[int]]] = {}
-    errors = []
-    for i in index:
-        try:
-            reading = read_row(rows[i], i, context)
-        except FieldError as error:
-            errors.append((i, error))
-            continue
-        readings, places = good.setdefault(tuple(sorted(reading.values)), ([], []))
-        readings.append(reading)
-        places.append(i)
-    return [(batches(some)[0], np.array(places)) for some, places in good.values()], errors
-
-
-def in_row_order(parts: Sequence[Part]) -> tuple[list[Batch], list[NDArray[np.intp]]]:
-    """One batch per set of channels in the order of the rows that readings came from, and these."""
-    together: dict[tuple[str, ...], list[Part]] = {}
-    for part in parts:
-        if len(part[0]):
-            together.setdefault(part[0].channels, []).append(part)
-    ordered, places = [], []
-    for same in together.values():
-        [batch] = concat([batch for batch, _ in same])
-        place = np.concatenate([place for _, place in same])
-        order = np.argsort(place, kind="stable")
-        ordered.append(batch if len(same) == 1 else batch.take(order))
-        places.append(place[order])
-    return ordered, places
+def _read(row: Any, index: int, context: RowContext, naming: Naming | None) -> Reading:
+    if naming is not None and is_metric(row):
+        return read_metric(row, index, context, naming)
+    return read_row(row, index, context)
 
 
 def _row_error(

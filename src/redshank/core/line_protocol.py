@@ -2,40 +2,40 @@
 
 Lines without quotes and backslashes, with plain numbers and a time, are nearly all of real traffic.
 Their fields become JSON by a few replacements over many lines at once, and then columns; a line at
-a time would cost several times as much. Any other line is read by :func:`_read_line`, which knows
-the whole syntax. Both give the same result.
-
-Syntax: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A line break always
-ends a line, also inside a quoted text.
+a time would cost several times as much. Any other line is read by
+:mod:`redshank.core.line_syntax`, which knows all of the syntax. Both give the same result.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from redshank.core.batch import Batch, Reading, Times, batches
-from redshank.core.decode import MAX_LINE, MAX_RAW, Decoded, Part, RowError, in_row_order
+from redshank.core.batch import Batch, Times
+from redshank.core.decoded import (
+    MAX_LINE,
+    MAX_RAW,
+    Decoded,
+    Part,
+    RowError,
+    in_row_order,
+    read_each,
+)
 from redshank.core.errors import FieldError
+from redshank.core.line_syntax import LineReader, read_line, read_series
 from redshank.core.rows import (
     EARLIEST,
     LATEST_AHEAD,
-    TIME,
     VALUES,
     RowContext,
-    identifier,
-    number,
-    read_row,
-    shown,
     value_columns,
 )
-from redshank.core.series import Naming, Series, row_of
+from redshank.core.series import Naming, Series
 
 PRECISIONS: Mapping[str, int] = {
     "ns": 1,
@@ -50,36 +50,9 @@ PRECISIONS: Mapping[str, int] = {
 }
 """Nanoseconds of one unit of time, by what senders call it."""
 
-MAX_HEAD = 16_384
-"""Longest measurement with its tags, characters."""
-
 _DEFAULT = Naming()
-_SEPARATOR = re.compile(r"(?<!\\) +")
-_MEASUREMENT = re.compile(r"(?:[^,]|(?<=\\),)+")
-_TAG = re.compile(r",((?:[^,=]|(?<=\\)[,=])+)=((?:[^,=]|(?<=\\)[,=])+)")
-_FIELD = re.compile(
-    r"((?:[^,= ]|(?<=\\)[,= ])+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^,\" ]+))(?=[, ]|$)", re.DOTALL
-)
-_ESCAPED = re.compile(r"\\([,= ])")
-_ESCAPED_TEXT = re.compile(r"\\([\"\\])")
-_TIME = re.compile(r"[+-]?[0-9]{1,20}")
-_WHOLE = re.compile(r"[+-]?[0-9]+[iu]")
 _ODD_WHOLE = re.compile(r"(?:[.eE][0-9+-]*|[iu])[iu][,\n]")
-_TRUTHS = {
-    **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
-    **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
-}
 _NUMBERED = frozenset((int, float))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """What is the same for all lines of a body."""
-
-    context: RowContext
-    naming: Naming
-    unit: int
-    longest: int
 
 
 def decode_lines(
@@ -99,12 +72,16 @@ def decode_lines(
         precision: unit of the times, one of :data:`PRECISIONS`.
         longest: longest line, bytes; longer ones are refused, the others kept.
     """
-    reader = _Reader(RowContext(arrival), naming, PRECISIONS[precision], longest)
+    reader = LineReader(RowContext(arrival), naming, PRECISIONS[precision], longest)
     lines = _texts(body)
     used = [i for i, line in enumerate(lines) if _says_something(line)]
     plain, careful = _told_apart(lines, used)
     parts, odd = _columns(lines, plain, reader)
-    readings, errors = _read_carefully(lines, sorted(careful + odd), reader)
+    readings, errors = read_each(
+        sorted(careful + odd),
+        lambda i: read_line(lines[i], i, reader),
+        lambda i, error: _row_error(lines[i], i, error),
+    )
     found, places = in_row_order([*parts, *readings])
     return Decoded(found, errors, len(used), places)
 
@@ -152,7 +129,7 @@ def _told_apart(
 
 
 def _columns(
-    lines: Sequence[str | bytes], plain: Sequence[_Split], reader: _Reader
+    lines: Sequence[str | bytes], plain: Sequence[_Split], reader: LineReader
 ) -> tuple[list[Part], list[int]]:
     """Batches of plain lines, and the numbers of those that turn out to need a closer look."""
     if not plain:
@@ -184,7 +161,7 @@ def _coded(texts: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
     return list(index), np.array(code, np.intp)
 
 
-def _times(texts: Sequence[str], reader: _Reader) -> tuple[Times, NDArray[np.bool_]]:
+def _times(texts: Sequence[str], reader: LineReader) -> tuple[Times, NDArray[np.bool_]]:
     """(n,) microseconds, and marks of those that are whole numbers within the allowed years."""
     none = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     try:
@@ -203,9 +180,9 @@ def _times(texts: Sequence[str], reader: _Reader) -> tuple[Times, NDArray[np.boo
     return stamps // (1000 // reader.unit), good
 
 
-def _series_or_none(head: str, reader: _Reader) -> Series | None:
+def _series_or_none(head: str, reader: LineReader) -> Series | None:
     try:
-        return _series(head, reader.naming)
+        return read_series(head, reader.naming)
     except FieldError:
         return None
 
@@ -303,118 +280,7 @@ def _tags(
     return tuple(own[row] for row in rows) if any(own) else None
 
 
-# --- one line ----------------------------------------------------------------------------------
-
-
-def _read_carefully(
-    lines: Sequence[str | bytes], numbers: Sequence[int], reader: _Reader
-) -> tuple[list[Part], list[RowError]]:
-    good: dict[tuple[str, ...], tuple[list[Reading], list[int]]] = {}
-    errors = []
-    for i in numbers:
-        try:
-            reading = _read_line(lines[i], i, reader)
-        except FieldError as error:
-            errors.append(_row_error(lines[i], i, error))
-            continue
-        readings, places = good.setdefault(tuple(sorted(reading.values)), ([], []))
-        readings.append(reading)
-        places.append(i)
-    return [(batches(some)[0], np.array(places)) for some, places in good.values()], errors
-
-
 def _row_error(line: str | bytes, i: int, error: FieldError) -> RowError:
     raw = line if isinstance(line, bytes) else line.encode()
     field = error.field.removeprefix(f"{VALUES}.")
     return RowError(i, field, error.value, error.reason, raw[:MAX_RAW])
-
-
-def _read_line(line: str | bytes, index: int, reader: _Reader) -> Reading:
-    """One line as a reading.
-
-    Raises:
-        FieldError: it cannot be used.
-    """
-    if len(line) > reader.longest:
-        reason = f"is longer than {reader.longest:,} bytes"
-        raise FieldError("line", _beginning(line), reason)
-    if isinstance(line, bytes):
-        raise FieldError("line", _beginning(line), "is not UTF-8 text")
-    text = line.strip(" \r\t")
-    head, *rest = _SEPARATOR.split(text, 1)
-    if not rest:
-        raise FieldError(
-            "line", shown(text), "has no fields: expected measurement,tags fields time"
-        )
-    series = _series(head, reader.naming)
-    fields, end = _fields(rest[0])
-    time = _time(rest[0][end:].strip(" "), reader.unit)
-    reading = read_row(row_of(series, fields, time), index, reader.context)
-    return replace(reading, tags={**series.tags, **reading.tags})
-
-
-def _beginning(line: str | bytes) -> object:
-    return shown(line[:80] if isinstance(line, str) else line[:80].decode("utf-8", "replace"))
-
-
-def _series(head: str, naming: Naming) -> Series:
-    """The series of a line's first part.
-
-    Raises:
-        FieldError: it is not a measurement with tags, or cannot be a sensor's id.
-    """
-    if len(head) > MAX_HEAD:
-        raise FieldError("measurement", shown(head), f"and tags are longer than {MAX_HEAD:,}")
-    found = _MEASUREMENT.match(head)
-    if found is None:
-        raise FieldError("measurement", shown(head), "is missing")
-    tags: dict[str, str] = {}
-    end = found.end()
-    while end < len(head):
-        tag = _TAG.match(head, end)
-        if tag is None:
-            raise FieldError("tags", shown(head[end:]), "are not written as ,name=text")
-        tags[_unescaped(tag[1])] = _unescaped(tag[2])
-        end = tag.end()
-    series = naming.series(_unescaped(found[0]), tags)
-    return replace(series, sensor_id=identifier("sensor_id", series.sensor_id))
-
-
-def _fields(text: str) -> tuple[dict[str, Any], int]:
-    """Values by field name, and where the fields end."""
-    fields: dict[str, Any] = {}
-    end = 0
-    while True:
-        found = _FIELD.match(text, end)
-        if found is None:
-            raise FieldError("fields", shown(text[end:]), "are not written as name=value")
-        fields[_unescaped(found[1])] = _value(found)
-        end = found.end()
-        if text[end : end + 1] != ",":
-            return fields, end
-        end += 1
-
-
-def _value(found: re.Match[str]) -> bool | float | int | str:
-    if found[3] is None:
-        return _ESCAPED_TEXT.sub(r"\1", found[2])
-    text = found[3]
-    if text in _TRUTHS:
-        return _TRUTHS[text]
-    spelt = number(text[:-1] if _WHOLE.fullmatch(text) else text)
-    if spelt is None:
-        reason = "is no number, no boolean and no text in quotes"
-        raise FieldError(_unescaped(found[1]), shown(text), reason)
-    return spelt
-
-
-def _time(text: str, unit: int) -> int | None:
-    if not text:
-        return None
-    if not _TIME.fullmatch(text):
-        raise FieldError(TIME, shown(text), "is not a whole number of Unix time")
-    return int(text) * unit // 1000
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text) if "\\" in text else text

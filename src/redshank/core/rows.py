@@ -240,17 +240,26 @@ def read_columns(
     Returns:
         The batch and (n,) marks of its rows that are good; the others need a closer look.
     """
-    table = dict(zip(keys, zip(*(row.values() for row in rows), strict=True), strict=True))
-    sensors = _sensor_column(table.pop(SENSOR, None), len(rows), context)
+    columns = zip(*(row.values() for row in rows), strict=True)
+    return read_table(dict(zip(keys, columns, strict=True)), index, context)
+
+
+def read_table(
+    table: dict[str, Sequence[Any]], index: NDArray[np.intp], context: RowContext
+) -> tuple[Batch, Marks] | None:
+    """As :func:`read_columns`, from columns of n values each by their keys; takes them out."""
+    rows = len(index)
+    sensors = _sensor_column(table.pop(SENSOR, None), rows, context)
     times = _time_column(table.pop(TIME, None), index, context)
-    events = table.pop(EVENT, None)
+    given = table.pop(EVENT, None)
+    events = None if given is None else tuple(given)
     sorted_out = value_columns(table)
     if sensors is None or times is None or sorted_out is None or _odd_events(events):
         return None
     channels, values, tags = sorted_out
     sensor_ids, sensor = sensors
     return (
-        Batch(sensor_ids, sensor, times[0], channels, values, events, _tag_rows(tags, len(rows))),
+        Batch(sensor_ids, sensor, times[0], channels, values, events, _tag_rows(tags, rows)),
         times[1] & ~np.isnan(values).all(axis=1),
     )
 
@@ -347,13 +356,14 @@ def _float_column(column: Sequence[Any], kinds: set[type]) -> Floats | None:
 def _all_tags(key: str, column: Sequence[str]) -> bool:
     """Whether the field is a tag in every row: text that is fit to keep and no number."""
     return (
-        _is_tag_text(key)
+        is_tag_text(key)
         and quantity(channel_name(key)) is None
-        and all(_is_tag_text(text) and number(text) is None for text in set(column))
+        and all(is_tag_text(text) and number(text) is None for text in set(column))
     )
 
 
-def _is_tag_text(text: str) -> bool:
+def is_tag_text(text: str) -> bool:
+    """Whether a text can be kept as a tag's name or value."""
     return len(text) <= MAX_TAG and not _SURROGATE.search(text)
 
 

@@ -15,11 +15,22 @@ sensors with channels. The rules here never let two series become one channel of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from redshank.core.batch import Reading
+from redshank.core.clock import parse_time
 from redshank.core.errors import FieldError
-from redshank.core.rows import EARLIEST, SENSOR, TIME, VALUES, shown
+from redshank.core.rows import (
+    EARLIEST,
+    SENSOR,
+    TIME,
+    VALUES,
+    RowContext,
+    is_tag_text,
+    read_row,
+    shown,
+)
 
 HOST = "host"
 VALUE = "value"
@@ -73,20 +84,56 @@ class Naming:
         return Series(tags[name], measurement, prefix, rest)
 
 
-def row_of(series: Series, fields: Mapping[str, Any], time: int | None) -> dict[str, Any]:
-    """A metric as a row, for :func:`redshank.core.rows.read_row`.
+def read_fields(
+    series: Series, fields: Mapping[str, Any], time: int | None, index: int, context: RowContext
+) -> Reading:
+    """A metric as a reading.
 
     Args:
         series: whose.
         fields: numbers, texts and booleans by field name.
         time: microseconds since the epoch, None for the time of arrival.
+        index: its place among its companions.
+        context: what it may leave open.
 
     Raises:
-        FieldError: two fields are one channel, or the time lies before 1990.
+        FieldError: it cannot be used; names the field and its value.
     """
     if time is not None and time < EARLIEST:
         raise FieldError(TIME, time, "lies before 1990: are precision and the sender's clock set?")
     values = {series.channel(name): value for name, value in fields.items()}
     if len(values) < len(fields):
         raise FieldError(VALUE, shown(fields[VALUE]), "names the same channel as another field")
-    return {SENSOR: series.sensor_id, TIME: time, VALUES: values}
+    row = {SENSOR: series.sensor_id, TIME: time, VALUES: values}
+    reading = read_row(row, index, context)
+    return replace(reading, tags={**series.tags, **reading.tags})
+
+
+# --- Telegraf's JSON ---------------------------------------------------------------------------
+
+
+def _is_tag(name: str, value: object) -> bool:
+    return isinstance(value, str) and is_tag_text(name) and is_tag_text(value)
+
+
+def is_metric(row: object) -> bool:
+    """Whether a decoded JSON value is a metric: ``{"name", "tags", "fields", "timestamp"}``."""
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("name"), str)
+        and isinstance(row.get("fields"), dict)
+    )
+
+
+def read_metric(row: Mapping[str, Any], index: int, context: RowContext, naming: Naming) -> Reading:
+    """A metric of Telegraf's ``data_format = "json"`` as a reading.
+
+    Raises:
+        FieldError: it cannot be used; names the field and its value.
+    """
+    tags = row.get("tags") or {}
+    if not isinstance(tags, dict) or not all(map(_is_tag, tags, tags.values())):
+        raise FieldError("tags", shown(tags), "are not texts by name")
+    written = row.get("timestamp")
+    time = None if written is None else parse_time(written)
+    return read_fields(naming.series(row["name"], tags), row["fields"], time, index, context)
