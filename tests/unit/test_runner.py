@@ -1,5 +1,6 @@
 """Pipeline and runner on a real store: exactly once, resumed exactly, budgets for the past."""
 
+import threading
 from concurrent.futures import Future
 
 import numpy as np
@@ -17,6 +18,7 @@ from redshank.core.queries import (
     LatestReadings,
     Sensors,
     SensorSeries,
+    Setting,
     StoreTotals,
 )
 from redshank.core.records import DeadLetter
@@ -162,6 +164,28 @@ def test_marked_incidents_survive_a_quieter_budget(service):
     service.runner.write(Commit(marks={mildest.id: "real"})).result(30)
     service.runner.set_budget(Budget(0.1)).result(30)
     assert mildest.id in {identity for identity, *_ in told(service.store)}
+
+
+def test_late_readings_are_scored_in_their_place(store, tmp_path):
+    rows = week()
+    gap = np.arange(1400, 1600)
+    service = Service(store)
+    service.send(rows.take(np.setdiff1d(np.arange(len(rows)), gap)))
+    assert not [i for i in store.read(Incidents()) if i.opened == rows.time[1500]]
+    amended = threading.Event()
+    service.runner.listen(lambda commit: amended.set() if not commit.readings else None)
+    service.send(rows.take(gap))
+    assert amended.wait(30)
+    service.runner.stop()
+    assert store.read(Setting("late")) is None
+    other = SqliteStore(tmp_path / "in-order.sqlite")
+    whole = Service(other)
+    whole.send(rows)
+    whole.runner.stop()
+    span = SensorSeries("s", START, START + 30 * DAY, points=10_000)
+    np.testing.assert_array_equal(store.read(span).rate, other.read(span).rate)
+    assert told(store) == told(other)
+    other.close()
 
 
 def test_what_if_changes_nothing(service):

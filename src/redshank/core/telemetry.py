@@ -34,6 +34,9 @@ class Telemetry:
         )
         self.verdicts_total = Counter("verdicts", "Rows scored.", ["status"], **own)
         self.incidents_total = Counter("incidents", "Changes of incidents.", ["change"], **own)
+        self.amended_total = Counter(
+            "amended_sensors", "Sensors scored again because readings came late.", **own
+        )
         self.failures_total = Counter(
             "commit_failures", "Commits that could not be written.", **own
         )

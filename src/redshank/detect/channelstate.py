@@ -1,9 +1,11 @@
-"""Kernels with state per sensor and channel: alignment, rhythm, flat line, extremes, profile."""
+"""Kernels with state per sensor and channel: what one channel shows beside the score."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntFlag
 
 import numpy as np
 
@@ -88,6 +90,23 @@ class Rhythm:
         call("rs_rhythm", n, slots, time, self.sensors.rows, interval, gap)
         return interval, gap
 
+    def silence(self, slots: Ints, now: int) -> tuple[Singles, Singles]:
+        """How rare a silence from each sensor's newest row up to now would be.
+
+        Args:
+            slots: (n,) sensors.
+            now: microseconds.
+
+        Returns:
+            (n,) silences at least as long per 8,640 rows, inf while too little is known; and (n,)
+            the reporting interval in seconds.
+        """
+        rate = np.empty(len(slots), np.float32)
+        interval = np.empty(len(slots), np.float32)
+        n, states = ctypes.c_int64(len(slots)), self.sensors.rows
+        call("rs_silence", n, slots, ctypes.c_int64(now), states, rate, interval)
+        return rate, interval
+
 
 class FlatLine:
     """How unusual is it that a channel holds one value for so long (``native/flatline.c``)."""
@@ -137,6 +156,56 @@ class Extremes:
         least = ctypes.c_float(self.LEARN_ABOVE)
         call("rs_extremes", n, c, first, values, least, self.channels.rows, rate)
         return rate
+
+
+class Change(IntFlag):
+    """What the step to a value says."""
+
+    JUMP = 1
+    """Far larger than any that the channel has shown."""
+    SPIKE = 2
+    """It takes a jump back: the values before, three at most, were a spike."""
+    UNIT = 4
+    """Since a jump the channel goes on where it stood, but in another unit."""
+
+
+Conversions = Sequence[tuple[float, float]]
+MAX_UNITS = 8
+"""Most conversions that are tried for a channel."""
+
+
+class Changes:
+    """How unusual is the step from one value to the next (``native/change.c``)."""
+
+    def __init__(self) -> None:
+        self.channels = StructColumn("change_state")
+
+    def run(
+        self, first: Times, time: Times, values: Floats, interval: Singles, units: Floats
+    ) -> Bytes:
+        """(n, c) bits of :class:`Change`.
+
+        Args:
+            first: (n,) number of the sensor's first channel.
+            time: (n,) event time.
+            values: (n, c).
+            interval: (n,) the sensor's reporting interval in seconds.
+            units: from :func:`conversion_table`.
+        """
+        said = np.empty(values.shape, np.uint8)
+        n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
+        states = self.channels.rows
+        call("rs_change", n, c, first, time, values, interval, units, states, said)
+        return said
+
+
+def conversion_table(channels: Sequence[Conversions]) -> Floats:
+    """(c, 8, 2) factor and offset from other units to each channel's own; zeros where unused."""
+    table = np.zeros((len(channels), MAX_UNITS, 2))
+    for row, conversions in zip(table, channels, strict=True):
+        for k, pair in enumerate(conversions[:MAX_UNITS]):
+            row[k] = pair
+    return table
 
 
 class Profile:

@@ -5,8 +5,8 @@ What is there already is told apart here, so that a repeated request changes not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,12 +98,14 @@ class Fresh:
         kept: (n,) True for these rows.
         duplicate: (n,) True for rows that were there already with the same values.
         conflict: (n,) True for rows with another value than the one that is there.
+        late: sensors with a new row older than one before it, and the oldest such time.
     """
 
     batch: Batch
     kept: Mask
     duplicate: Mask
     conflict: Mask
+    late: Mapping[str, int] = field(default_factory=dict)
 
 
 def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
@@ -135,7 +137,18 @@ def fresh(batch: Batch, newest: Times, store: Store) -> Fresh:
         there[new] = came[new]
         came[~new] = np.nan
     news = replace(batch, values=values)
-    return Fresh(news if kept.all() else news.take(kept), kept, duplicate, conflict)
+    late = _late(batch, newest, kept & doubtful[batch.sensor])
+    return Fresh(news if kept.all() else news.take(kept), kept, duplicate, conflict, late)
+
+
+def _late(batch: Batch, newest: Times, among: Mask) -> dict[str, int]:
+    late: dict[str, int] = {}
+    for sensor in np.unique(batch.sensor[among]).tolist():
+        time = batch.time[among & (batch.sensor == sensor)]
+        before = np.maximum.accumulate(np.r_[newest[sensor], time[:-1]])
+        if (behind := time < before).any():
+            late[batch.sensor_ids[sensor]] = int(time[behind].min())
+    return late
 
 
 def _doubtful_sensors(batch: Batch, newest: Times) -> Mask:

@@ -84,6 +84,9 @@ class Pipeline:
         self._since = np.zeros(64, np.int64)
         self._known_channels: dict[int, int] = {}
 
+    def __contains__(self, sensor_id: str) -> bool:
+        return sensor_id in self._slot
+
     def __len__(self) -> int:
         return len(self._slot)
 
@@ -158,6 +161,10 @@ class Pipeline:
     def newest(self, batch: Batch) -> Times:
         """(sensors of the batch,) event time of each one's newest reading."""
         return self._newest[self._slots(batch)]
+
+    def newest_of(self, sensor_id: str) -> int:
+        """Event time of a sensor's newest reading, microseconds."""
+        return int(self._newest[self._slot[sensor_id]])
 
     def _enter(self, sensor_id: str) -> int:
         slot = self._engine.add(self.budget.for_sensor(sensor_id))
@@ -283,6 +290,10 @@ class Pipeline:
             made.append(Checkpoint(sensor_id, pack(header, [self._engine.snapshot(slot)])))
             self._since[slot] = 0
         return made
+
+    def checkpoints_of(self, sensor_ids: Sequence[str]) -> list[Checkpoint]:
+        """State of these sensors, by id."""
+        return self.checkpoints([self._slot[sensor_id] for sensor_id in sensor_ids])
 
     def rebudget(self, budget: Budget, rebuilt: Rebuilt) -> list[Checkpoint]:
         """Go on under another budget; the changed state of all sensors in memory."""

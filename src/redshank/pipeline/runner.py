@@ -30,10 +30,10 @@ import numpy as np
 
 from redshank.core.batch import Batch
 from redshank.core.channels import quantity
-from redshank.core.clock import DAY, SECOND, Clock
+from redshank.core.clock import SECOND, Clock
 from redshank.core.errors import StoreError
 from redshank.core.ports import Bus, Commit, Listener, Message, Parcel, Receipt, Store
-from redshank.core.queries import RecoverSensors, Recovery, Sensors, StoredVerdicts
+from redshank.core.queries import RecoverSensors, Recovery, Sensors, Setting
 from redshank.core.records import (
     ChannelInfo,
     Flag,
@@ -44,6 +44,7 @@ from redshank.core.records import (
     Verdicts,
 )
 from redshank.core.telemetry import Telemetry
+from redshank.pipeline import amend
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import Fresh, Gathered, fresh, gather
@@ -53,8 +54,6 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 0.5
 MAINTENANCE_SECONDS = 10.0
-RELEARN_DAYS = 14
-"""How much of a sensor's past is scored again when its checkpoint cannot be used."""
 
 
 class Runner:
@@ -90,6 +89,7 @@ class Runner:
         self._thread = threading.Thread(target=self._loop, name="redshank-runner", daemon=True)
         self._maintained = clock.monotonic()
         self._untidy = False
+        self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
     # --- life ---
 
@@ -222,6 +222,9 @@ class Runner:
             fresh(load.batch, self._pipeline.newest(load.batch), self._store) for load in gathered
         ]
         readings = [new.batch for new in news if len(new.batch)]
+        late = self._late
+        for new in news:
+            late = amend.merged(late, new.late) if new.late else late
         with self._telemetry.pipeline_seconds.time():
             outcome = self._pipeline.run(readings, self._clock.now())
         commit = Commit(
@@ -232,13 +235,27 @@ class Runner:
             dead_letters=[letter for parcel in parcels for letter in parcel.dead_letters],
             checkpoints=self._pipeline.due(),
             cursors={m.source: m.parcel.cursor for m in messages if m.parcel.cursor is not None},
+            settings={amend.SETTING: late} if late != self._late else {},
         )
         with self._telemetry.commit_seconds.time():
             self._store.write(commit)
+        self._late, self._untidy = late, self._untidy or bool(late)
         receipts = write_receipts(len(messages), gathered, news, outcome.verdicts)
         self._count(messages, receipts, commit)
         self._tell(commit)
         return receipts
+
+    def _amend(self) -> None:
+        """Score the late readings of one sensor in their place."""
+        sensor_id, since = next(iter(self._late.items()))
+        left = {key: time for key, time in self._late.items() if key != sensor_id}
+        self._adopt([] if sensor_id in self._pipeline else [sensor_id])
+        commit = amend.amend(self._store, self._pipeline, sensor_id, since, self._clock.now())
+        commit = replace(commit, settings={amend.SETTING: left or None})
+        self._store.write(commit)
+        self._late = left
+        self._telemetry.amended_total.inc()
+        self._tell(commit)
 
     def _adopt(self, sensor_ids: Sequence[str], only_known: bool = False) -> None:
         """Take sensors into memory: from where the store left them, else (if wanted) as new."""
@@ -264,17 +281,17 @@ class Runner:
         self._pipeline.forget([sensor_id])
         past: list[Batch] = []
         if newest is not None:
-            query = StoredVerdicts(sensor_id, newest - RELEARN_DAYS * DAY, newest)
-            past = [batch for batch, _ in self._store.read(query)]
+            past = amend.stored_rows(self._store, sensor_id, newest - amend.RELEARN, newest)
         self._pipeline.adopt(sensor_id, Recovery(None, past, newest))
 
     def _registered(self, parcels: Sequence[Parcel], outcome: Outcome) -> list[SensorInfo]:
         """Sensors to write: those that a source told of, and those with new channels."""
         told = {info.sensor_id: info for parcel in parcels for info in parcel.sensors}
-        bare = [sensor_id for sensor_id in outcome.channels if sensor_id not in told]
-        known = {status.info.sensor_id: status.info for status in self._stored(bare)}
-        for sensor_id in bare:
-            told[sensor_id] = known.get(sensor_id, SensorInfo(sensor_id))
+        wanted = list(told.keys() | outcome.channels.keys())
+        known = {status.info.sensor_id: status.info for status in self._stored(wanted)}
+        for sensor_id in wanted:
+            stored = known.get(sensor_id, SensorInfo(sensor_id))
+            told[sensor_id] = completed(told[sensor_id], stored) if sensor_id in told else stored
         return [
             with_channels(info, outcome.channels.get(sensor_id, ()))
             for sensor_id, info in told.items()
@@ -312,12 +329,22 @@ class Runner:
         telemetry.sensors.set(len(self._pipeline))
 
     def _maintain(self, idle: bool) -> None:
-        """House-keeping: as much as there is while nothing waits, a little under load."""
-        if self._untidy and idle:
-            self._untidy = self._store.maintain(self._clock.now())
-        elif self._clock.monotonic() - self._maintained >= MAINTENANCE_SECONDS:
-            self._untidy = self._store.maintain(self._clock.now())
+        """What is not urgent: as much as there is while nothing waits, a little under load."""
+        due = self._clock.monotonic() - self._maintained >= MAINTENANCE_SECONDS
+        if not due and not (idle and self._untidy):
+            return
+        if due:
             self._maintained = self._clock.monotonic()
+        try:
+            if self._late:
+                self._amend()
+            more = self._store.maintain(self._clock.now())
+            self._untidy = more or bool(self._late)
+        except Exception as error:
+            self._untidy = False
+            self._telemetry.failures_total.inc()
+            self._telemetry.log.error("house-keeping failed", error=str(error), exc_info=error)
+            self._pipeline.clear()
 
 
 def write_receipts(
@@ -353,6 +380,21 @@ def _parcels_with(
                 rows &= load.batch.time == time
             return sorted(set(load.parcel[rows].tolist()))
     return []
+
+
+def completed(told: SensorInfo, stored: SensorInfo) -> SensorInfo:
+    """What a source tells of a sensor, and what is stored where it says nothing."""
+    unknown = {
+        name: getattr(stored, name)
+        for name in ("name", "site", "latitude", "longitude", "exposure", "source", "budget")
+        if getattr(told, name) in ("", None)
+    }
+    return replace(
+        told,
+        **unknown,
+        channels={**stored.channels, **told.channels},
+        tags={**stored.tags, **told.tags},
+    )
 
 
 def with_channels(info: SensorInfo, channels: Sequence[str]) -> SensorInfo:

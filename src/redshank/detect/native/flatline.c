@@ -1,9 +1,8 @@
 /* Flat line: how often does a channel hold one value for so long?
  *
- * Completed runs of equal values are counted by the logarithm of their length. A run of L rows gets
- * the return rate of runs at least that long: the count where there are enough, else a Pareto tail
- * beyond the longest ones, whose exponent is Hill's estimate (1975) drawn towards PRIOR_TAIL, so
- * that a channel that never rests is called stuck soon and one with long rests late.
+ * Completed runs of equal values are counted by their length (lengths.h), and a run gets the return
+ * rate of runs at least that long, so that a channel that never rests is called stuck soon and one
+ * with long rests late.
  * After the flat-line test of QARTOD (IOOS, Manual for Real-Time Quality Control of In-situ
  * Temperature and Salinity Data), with the threshold learned instead of set.
  */
@@ -11,12 +10,10 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "lengths.h"
 
 #define BINS 40       /* two a doubling: up to 2^20 rows */
-#define ENOUGH 8.0f   /* runs that a tail needs to start from */
 #define PRIOR_TAIL 1.5f
-#define PRIOR_RUNS 4.0f
-#define STEEPEST 4.0f
 #define LEAST_ROWS 256.0f
 #define LEAST_RUNS 16.0f /* a channel that hardly varied has no rhythm of resting to compare with */
 #define DOUBTFUL 1       /* half the weight of a run if it was taken for a fault: repeated, it is normal */
@@ -39,35 +36,9 @@ typedef struct {
     uint16_t twice[BINS]; /* twice the count of runs of that length */
 } flat_state;
 
-static int bin_of(uint32_t run) {
-    int b = (int)(2.0f * log2f((float)run));
-    return b < BINS ? b : BINS - 1;
-}
-
-/* Expected number of runs at least as long, among those counted so far. */
-static float runs_as_long(const uint16_t *twice, uint32_t run) {
-    float longer = 0.0f, weight = 0.0f, logs = 0.0f;
-    int b = bin_of(run), k = BINS - 1;
-    for (; k > 0; k--) { /* the longest runs, from bin k on: at least ENOUGH */
-        weight += 0.5f * (float)twice[k];
-        if (k >= b) longer += 0.5f * (float)twice[k];
-        if (weight >= ENOUGH) break;
-    }
-    if (k >= b) { /* enough runs of that length: count them all */
-        for (int i = k - 1; i >= b; i--) longer += 0.5f * (float)twice[i];
-        return longer;
-    }
-    weight = fmaxf(weight, ENOUGH);
-    for (int i = k; i < BINS; i++) logs += 0.5f * (float)twice[i] * 0.34657359f * ((float)(i - k) + 0.5f);
-    float tail = (weight + PRIOR_RUNS) / (logs + PRIOR_RUNS / PRIOR_TAIL);
-    if (tail > STEEPEST) tail = STEEPEST;
-    float beyond = weight * powf(exp2f((float)k / 2.0f) / (float)run, tail);
-    return fmaxf(beyond, longer);
-}
-
 static void finish(flat_state *state) {
     if (state->run) {
-        uint16_t *twice = state->twice + bin_of(state->run);
+        uint16_t *twice = state->twice + length_bin((float)state->run, BINS);
         *twice = (uint16_t)fmin((double)*twice + (state->unusual ? DOUBTFUL : 2), UINT16_MAX);
     }
     state->unusual = 0;
@@ -112,7 +83,7 @@ API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *
             int known = total_runs(state) >= LEAST_RUNS;
             if (rests[j] != MOVES && (value == 0.0 || !known)) continue;
             const uint16_t *twice = known ? state->twice : ASSUMED;
-            *r = MONTH_ROWS * runs_as_long(twice, state->run) / state->rows;
+            *r = MONTH_ROWS * lengths_beyond(twice, BINS, (float)state->run, PRIOR_TAIL) / state->rows;
             if (*r < learn_above) state->unusual = 1;
         }
     }
