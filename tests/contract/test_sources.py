@@ -5,19 +5,28 @@ A source shows what it reads from through a sample: a context that yields a make
 
 import importlib.util
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from redshank.checks import sources
 from redshank.core import plugins
-from redshank.core.clock import MINUTE, FakeClock, parse_time
-from redshank.core.tabular import write_table
+from redshank.core.clock import DAY, MINUTE, FakeClock, parse_time
+from redshank.core.table_writer import write_table
 
 START = parse_time("2026-01-05T00:00:00Z")
-SERVER = Path(__file__).parents[1] / "unit" / "opensensemap_server.py"
+SERVERS = Path(__file__).parents[1] / "unit"
+
+
+def helper(name):
+    """A server of the unit ring."""
+    spec = importlib.util.spec_from_file_location(name, SERVERS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @contextmanager
@@ -48,9 +57,7 @@ def opensensemap_sample(source, folder):
     """Two boxes on a server of their own; done when the source waits for more."""
     from redshank.adapters.sources.opensensemap import OpenSenseMapClient
 
-    spec = importlib.util.spec_from_file_location("opensensemap_server", SERVER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = helper("opensensemap_server")
 
     async def nobody_waits(seconds):
         if seconds > 10:
@@ -71,8 +78,42 @@ def opensensemap_sample(source, folder):
         yield make
 
 
+@contextmanager
+def mqtt_sample(source, folder):
+    """Messages with and without times, from a broker that hangs up again and again."""
+    from redshank.adapters.sources.mqtt import Broker
+
+    module = helper("mqtt_broker")
+    messages = [
+        (f"sensors/a/{'temperature' if i % 2 else 'humidity'}", b"%d.5" % (i % 7))
+        if i % 3
+        else ("sensors/b", orjson.dumps({"timestamp": (START + i * MINUTE) // 1000, "pm25": i}))
+        for i in range(100)
+    ]
+    with ExitStack() as brokers:
+
+        def make():
+            broker = brokers.enter_context(module.Broker(messages, hang_up_after=30))
+
+            async def nobody_waits(seconds):
+                if len(set(broker.acknowledged)) >= len(messages):
+                    raise sources.Done
+
+            clock = FakeClock(START + DAY)
+            return source(
+                Broker("127.0.0.1", broker.port),
+                ["sensors/{sensor_id}/{channel}", "sensors/{sensor_id}"],
+                client_id="sample",
+                clock=clock,
+                sleep=nobody_waits,
+            )
+
+        yield make
+
+
 SAMPLES = {
     "file": file_sample,
+    "mqtt": mqtt_sample,
     "opensensemap": opensensemap_sample,
     "simulator": simulator_sample,
 }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from redshank.core.errors import FileFormatError, InputError, NotFoundError
+from redshank.core.table_writer import write_table
 from redshank.models.evaluate import (
     MODES,
     PREFIX,
@@ -18,7 +19,6 @@ from redshank.models.evaluate import (
     series_table,
 )
 from redshank.models.manifest import Series, read_manifest
-from redshank.models.tables import write_table
 
 TRAIN = 400
 ROWS = 900

@@ -11,7 +11,7 @@ from redshank.core.batch import rows
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, FakeClock, parse_time
 from redshank.core.errors import SourceError
 from redshank.core.records import SensorInfo
-from redshank.core.tabular import write_table
+from redshank.core.table_writer import write_table
 
 START = parse_time("2026-01-05T00:00:00Z")
 NOW = parse_time("2026-02-01T12:00:00Z")

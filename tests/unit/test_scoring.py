@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from redshank.core.clock import DAY, MINUTE
 from redshank.core.errors import FieldError
+from redshank.core.table_writer import write_table
 from redshank.models import scoring
 from redshank.models.scoring import score_table
-from redshank.models.tables import Table, read_table, write_table
+from redshank.models.tables import Table, read_table
 
 START = 1_700_000_000_000_000
 FAULT = 1500

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from datetime import timedelta, timezone
 from io import StringIO
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from redshank.core.clock import MINUTE, SECOND, parse_time
 from redshank.core.errors import FileFormatError, NotFoundError
-from redshank.models.tables import read_table, write_table
+from redshank.core.table_writer import write_table
+from redshank.core.times import parse_times
+from redshank.models.tables import read_table
 
 NOON = parse_time("2026-01-31T12:00:00Z")
 
@@ -123,6 +126,14 @@ def test_unix_time_of_any_unit(csv_file, factor):
 def test_fractions_of_unix_seconds(csv_file):
     table = read_table(csv_file("ts,a\n1700000000.25,1\n1700000000.5,1\n"))
     assert table.time.tolist() == [1_700_000_000_250_000, 1_700_000_000_500_000]
+
+
+@given(st.datetimes(), st.integers(-1439, 1439), st.sampled_from(["seconds", "microseconds"]))
+def test_offsets_are_read_in_columns_as_they_are_one_by_one(moment, minutes, precision):
+    zone = timezone(timedelta(minutes=minutes))
+    text = moment.replace(tzinfo=zone).isoformat(timespec=precision)
+    times, known = parse_times([text])
+    assert known.all() and times.tolist() == [parse_time(text)]
 
 
 def test_rows_without_times_are_evenly_spaced(csv_file):
@@ -240,7 +251,7 @@ def test_an_empty_parquet_time_names_its_row(parquet_file):
 # --- Writing -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet", "out.ndjson"])
 def test_what_is_written_is_read_back(tmp_path, name):
     time = np.array([NOON, NOON + 1], "datetime64[us]")
     values = np.array([0.1, 1e-300])

@@ -9,7 +9,9 @@ from arro3.io import write_parquet
 
 from redshank.core.clock import SECOND, parse_time
 from redshank.core.errors import FileFormatError
-from redshank.core.tabular import TableFile, find_tables, stem, write_table
+from redshank.core.files import find_tables, stem
+from redshank.core.table_writer import write_table
+from redshank.core.tabular import TableFile
 
 START = parse_time("2026-01-05T00:00:00Z")
 
@@ -60,6 +62,20 @@ def test_csv_dialects(tmp_path, delimiter):
         {"time": "2026-01-05", "Temperatur": "1.5"},
         {"time": "2026-01-06"},
     ]
+
+
+def test_spreadsheets_of_western_europe(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("\n\nZeit;Temperatur °C\r\n2026-01-05;1,5\r\n".encode("cp1252"))
+    assert read(path) == [{"Zeit": "2026-01-05", "Temperatur °C": "1.5"}]
+
+
+def test_a_stray_byte_spoils_its_own_cell_only(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("Ort,°C,µg\nKüche,1,2\n".encode() + b"\xff,2,3\n")
+    first, second = read(path)
+    assert first == {"Ort": "Küche", "°C": "1", "µg": "2"}
+    assert second["°C"] == "2"
 
 
 def test_odd_headers_and_rows(tmp_path):

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def score(
     file: Annotated[Path, typer.Argument(help="CSV or Parquet, a row per time.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="CSV or Parquet to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV, Parquet or NDJSON to write.")],
     train_rows: Annotated[
         int, typer.Option(min=0, help="Rows to learn from before scoring; 0 starts from nothing.")
     ] = 0,
@@ -28,8 +28,9 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score every row of a file from the rows before it; labels in it are not looked at."""
+    from redshank.core.table_writer import write_table
     from redshank.models.scoring import score_table
-    from redshank.models.tables import read_table, write_table
+    from redshank.models.tables import read_table
 
     table = read_table(file)
     with tracking(f"scoring {file.name}") as track:

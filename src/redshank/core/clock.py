@@ -18,6 +18,9 @@ DAY = 24 * HOUR
 MONTH = 30 * DAY
 """The month of the alarm budget: 30 days of event time."""
 
+UNIX_UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
+"""Unix times below the first number count units of so many microseconds; larger ones are in ns."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -116,7 +119,7 @@ def _unix_micros(number: float, field: str) -> int:
     size = abs(number)
     if not size < 1e20:
         raise FieldError(field, number, "is not a time: it is not a finite Unix time")
-    for limit, factor in ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1)):
+    for limit, factor in UNIX_UNITS:
         if size < limit:
             return _within_calendar(round(number * factor), field, number)
     return _within_calendar(round(number / 1000), field, number)

@@ -10,14 +10,12 @@ from typing import Any
 from redshank.core.batch import Batch
 from redshank.core.channels import ChannelMapping, canonical, map_channels, quantity
 from redshank.core.decode import RowError, decode_rows
+from redshank.core.files import stem
+from redshank.core.headings import LABEL_NAMES, SENSOR_NAMES, TIME_NAMES, plain
 from redshank.core.records import ChannelInfo, SensorInfo
 from redshank.core.rows import RESERVED, SENSOR, TIME
-from redshank.core.tabular import Cells, TableFile, stem
+from redshank.core.tabular import Cells, TableFile
 
-_SENSOR_NAMES = frozenset(("sensorid", "boxid", "deviceid", "stationid"))
-_TIME_NAMES = frozenset(("timestamp", "time", "createdat", "datetime", "date"))
-_LABELS = frozenset(("isanomaly", "anomalykind"))
-"""Columns that tell the answer; they never reach a detector."""
 _PHENOMENON, _VALUE, _UNIT = "phenomenon", "value", "unit"
 _LONG = frozenset((_PHENOMENON, _VALUE))
 
@@ -88,13 +86,13 @@ class Recording:
 
     def _role(self, key: str) -> str | None:
         """What a column is called in a reading; None for labels."""
-        plain = _plain(key)
+        name = plain(key)
         role: str | None = key
-        if plain in _SENSOR_NAMES:
+        if name in SENSOR_NAMES:
             role = SENSOR
-        elif plain in _TIME_NAMES:
+        elif name in TIME_NAMES:
             role = TIME
-        elif plain in _LABELS:
+        elif name in LABEL_NAMES:
             role = None
         elif key not in RESERVED and canonical(key, self._unit(key)) is not None:
             role = self._mapping(key, self._unit(key)).name
@@ -208,8 +206,4 @@ def _whole_times(pieces: Iterator[list[Any]]) -> Iterator[list[Any]]:
 def _time_cell(row: Any) -> Any:
     if not isinstance(row, dict):
         return None
-    return next((row[key] for key in row if _plain(key) in _TIME_NAMES), None)
-
-
-def _plain(key: str) -> str:
-    return key.casefold().replace("_", "").replace("-", "").replace(" ", "")
+    return next((row[key] for key in row if plain(key) in TIME_NAMES), None)

@@ -18,6 +18,7 @@ from redshank.core.clock import DAY, HOUR, MINUTE, SECOND
 Marks = NDArray[np.bool_]
 
 _SECONDS_LENGTH = len("2026-01-31T12:00:00")
+_OFFSET_LENGTH = len("+01:00")
 _DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]
 _MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
@@ -26,7 +27,7 @@ def parse_times(texts: Sequence[str]) -> tuple[Times, Marks]:
     """Event times of ISO 8601 texts like ``2026-01-31T12:00:00.000Z``.
 
     Understood: seconds with up to six decimals, ``T`` or a blank between date and time, and
-    ``Z``, ``+00:00`` or nothing at the end.
+    ``Z``, an offset like ``+01:00`` or nothing at the end.
 
     Returns:
         (n,) microseconds since the epoch and (n,) marks of the texts that were understood.
@@ -56,7 +57,21 @@ def _parse_table(letters: NDArray[np.uint8]) -> tuple[Times, Marks]:
     year, month, day, hour, minute, second = (_number(digits[part]) for part in parts)
     good &= _in_calendar(year, month, day) & (hour < 24) & (minute < 60) & (second < 60)
     times = _days(year, month, day) * DAY + hour * HOUR + minute * MINUTE + second * SECOND
-    return times + _number(digits[14:]) * 10 ** (6 - max(decimals, 0)), good
+    times += _number(digits[14:]) * 10 ** (6 - max(decimals, 0))
+    if zone != _OFFSET_LENGTH:
+        return times, good
+    offset, known = _offset(columns[-_OFFSET_LENGTH:])
+    return times - offset, good & known
+
+
+def _offset(columns: NDArray[np.uint8]) -> tuple[Times, Marks]:
+    """Microseconds ahead of UTC of (6, n) offsets like ``+01:00``, and which are well formed."""
+    digits = columns[[1, 2, 4, 5]] - np.uint8(ord("0"))
+    hour, minute = _number(digits[:2]), _number(digits[2:])
+    east, west = columns[0] == ord("+"), columns[0] == ord("-")
+    good = (digits.max(axis=0) <= 9) & (hour < 24) & (minute < 60) & (east | west)
+    good &= columns[3] == ord(":")
+    return np.where(west, -1, 1) * (hour * HOUR + minute * MINUTE), good
 
 
 def _number(digits: NDArray[np.uint8]) -> Times:
@@ -71,15 +86,15 @@ def _zone_length(letters: NDArray[np.uint8]) -> int:
     tail = letters[0, _SECONDS_LENGTH:].tobytes()
     if tail.endswith(b"Z"):
         return 1
-    return 6 if tail.endswith(b"+00:00") else 0
+    return _OFFSET_LENGTH if tail[-_OFFSET_LENGTH:][:1] in (b"+", b"-") else 0
 
 
 def _has_separators(columns: NDArray[np.uint8], decimals: int, zone: int) -> Marks:
     expected = {4: b"-", 7: b"-", 13: b":", 16: b":"}
     if decimals > 0:
         expected[_SECONDS_LENGTH] = b"."
-    end = len(columns) - zone
-    expected |= {end + i: bytes([c]) for i, c in enumerate(b"Z" if zone == 1 else b"+00:00"[:zone])}
+    if zone == 1:
+        expected[len(columns) - 1] = b"Z"
     good: Marks = (columns[10] == ord("T")) | (columns[10] == ord(" "))
     for column, letter in expected.items():
         good &= columns[column] == letter[0]

@@ -18,11 +18,12 @@ from typing import TypeAlias
 import numpy as np
 
 from redshank.core.batch import Floats
+from redshank.core.columns import Marks
 from redshank.core.errors import FileFormatError, InputError
 from redshank.models.manifest import Series, read_manifest
 from redshank.models.metrics import EventMetrics, auc_pr, event_metrics, roc_auc, vus_pr
 from redshank.models.scoring import score_table
-from redshank.models.tables import Marks, Table, read_table
+from redshank.models.tables import Table, read_table
 
 PREFIX = "prefix"
 SELF_START = "self-start"

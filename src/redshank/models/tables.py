@@ -7,53 +7,30 @@ them is worth nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from redshank.core.batch import Floats, Times
 from redshank.core.clock import MONTH
+from redshank.core.columns import (
+    Columns,
+    Marks,
+    is_time_like,
+    labels,
+    numbers,
+    read_columns,
+    times,
+)
 from redshank.core.errors import FileFormatError
-from redshank.models.columns import is_time_like, labels, numbers, times
-from redshank.models.files import Columns, read_columns, write_columns
-
-Marks: TypeAlias = NDArray[np.bool_]
+from redshank.core.headings import LABEL_NAMES, TIME_NAMES, plain
 
 ROWS_PER_MONTH = 8640
 """Rows of a month where the table has no times: 30 days of one row every five minutes."""
 
 ROW_SPACING = MONTH // ROWS_PER_MONTH
 """Spacing of the made-up times of a table without times: 5 minutes, in microseconds."""
-
-TIME_NAMES = (
-    "timestamp",
-    "datetime",
-    "date_time",
-    "created_at",
-    "createdat",
-    "event_time",
-    "measured_at",
-    "time",
-    "ts",
-    "date",
-)
-LABEL_NAMES = (
-    "is_anomaly",
-    "anomaly",
-    "is_anomalous",
-    "anomalous",
-    "label",
-    "labels",
-    "is_outlier",
-    "outlier",
-    "ground_truth",
-    "changepoint",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +62,7 @@ class Table:
 
 
 def read_table(path: Path | str) -> Table:
-    """Read a CSV (also ``.gz``) or Parquet file with one row for each time.
+    """Read a CSV, NDJSON (both also ``.gz``) or Parquet file with one row for each time.
 
     Time is the first column with one of `TIME_NAMES`, else the first that holds timestamps or
     ISO 8601 text; without one, rows are taken as evenly spaced. Columns named as in
@@ -105,15 +82,6 @@ def read_table(path: Path | str) -> Table:
         return _table(columns)
     except FileFormatError as error:
         raise FileFormatError(f"{path.name}: {error}") from None
-
-
-def write_table(path: Path | str, columns: Mapping[str, NDArray[Any]]) -> None:
-    """Write named (n,) arrays as CSV (``.csv``, ``.csv.gz``) or Parquet, by the file's ending.
-
-    Raises:
-        FileFormatError: the ending is none of these.
-    """
-    write_columns(Path(path), columns)
 
 
 def _table(columns: Columns) -> Table:
@@ -149,5 +117,4 @@ def _time_column(columns: Columns) -> str | None:
 
 def _by_preference(columns: Columns, wanted: tuple[str, ...]) -> list[str]:
     """The columns with these names, in the order of the names."""
-    plain = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in columns}
-    return [name for target in wanted for name in columns if plain[name] == target]
+    return [name for target in wanted for name in columns if plain(name) == target]

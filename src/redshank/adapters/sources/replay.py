@@ -24,10 +24,10 @@ from redshank.core.batch import Batch, concat
 from redshank.core.clock import DAY, SECOND, Clock, SystemClock
 from redshank.core.decode import RowError
 from redshank.core.errors import FileFormatError, SourceError
+from redshank.core.files import find_tables, stem
 from redshank.core.ports import Parcel
 from redshank.core.recording import Recording
 from redshank.core.records import DeadLetter, SensorInfo
-from redshank.core.tabular import find_tables, stem
 
 PARCEL = 5000
 """Readings in one parcel, about."""

@@ -18,7 +18,7 @@ from redshank.core.clock import SECOND, Clock, SystemClock, format_time
 from redshank.core.errors import SourceError
 from redshank.core.ports import Parcel
 from redshank.core.records import ChannelInfo, SensorInfo
-from redshank.core.tabular import Column, write_table
+from redshank.core.table_writer import Column, write_table
 
 PARCEL = 5000
 
@@ -229,7 +229,7 @@ def write(simulated: Simulated, path: Path) -> None:
     batch = simulated.batch
     columns: dict[str, Column] = {
         "sensor_id": list(batch.ids()),
-        "timestamp": batch.time,
+        "timestamp": batch.time.view("datetime64[us]"),
         **{name: batch.values[:, i] for i, name in enumerate(batch.channels)},
         "is_anomaly": simulated.is_anomaly,
     }

@@ -1,25 +1,122 @@
-"""Arrow columns of any type to the three things that a table is made of: numbers, times, labels.
+"""Table files as typed columns: each of any type in, numbers, times or labels out.
 
 Arrow converts whole columns; only the cells that it does not understand are looked at one by one.
 """
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from arro3.core import ChunkedArray, DataType
+from arro3.core import ChunkedArray, DataType, Field, Schema
+from arro3.io import infer_json_schema, read_csv, read_json
 from numpy.typing import NDArray
 
+from redshank.core import rows
 from redshank.core.batch import Floats, Times
-from redshank.core.clock import parse_time
-from redshank.core.errors import FieldError, FileFormatError
+from redshank.core.clock import UNIX_UNITS, parse_time
+from redshank.core.errors import FieldError, FileFormatError, NotFoundError
+from redshank.core.files import (
+    SAMPLE,
+    Dialect,
+    encoding,
+    form,
+    is_moment,
+    is_parquet,
+    micros,
+    open_bytes,
+    open_parquet,
+    readable,
+)
+from redshank.core.times import parse_times
 
+Column: TypeAlias = ChunkedArray
+Columns: TypeAlias = dict[str, ChunkedArray]
 Marks: TypeAlias = NDArray[np.bool_]
 
 _MISSING = frozenset({"", "-", "?", "n/a", "na", "nan", "none", "null"})
 _WORDS = {"true": 1.0, "false": 0.0}
-_UNIX_UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
+
+
+def read_columns(path: Path) -> Columns:
+    """All columns of a file by name, in file order; CSV columns are text, the others typed.
+
+    What is in the file decides, not its name. Columns without a name are left out.
+
+    Raises:
+        NotFoundError: there is no such file.
+        FileFormatError: it is neither CSV with a header nor Parquet nor NDJSON, is damaged, or
+            has no rows.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: there is no such file")
+    with readable(path):
+        if is_parquet(path) or form(path) == "Parquet":
+            columns = _parquet_columns(path)
+        elif form(path) == "NDJSON":
+            columns = _ndjson_columns(path)
+        else:
+            columns = _csv_columns(path)
+    if not any(map(len, columns.values())):
+        raise FileFormatError(f"{path.name}: there is a header but no rows")
+    return columns
+
+
+def _parquet_columns(path: Path) -> Columns:
+    table = open_parquet(path).read_all()
+    return {name: table.column(name) for name in table.column_names if name.strip()}
+
+
+def _ndjson_columns(path: Path) -> Columns:
+    with open_bytes(path) as file:
+        text = io.BytesIO(file.read())
+    schema = infer_json_schema(text)
+    text.seek(0)
+    table = read_json(text, schema).read_all()
+    return {name: table.column(name) for name in table.column_names if name.strip()}
+
+
+def _csv_columns(path: Path) -> Columns:
+    with open_bytes(path) as file:
+        text = _utf8(path.name, file.read())
+    head, _, body = text.partition(b"\n")
+    header = head.decode().rstrip("\r")
+    dialect = Dialect.of(header, body[:SAMPLE].decode(errors="replace").splitlines()[:200])
+    names = _header_names(path.name, header, dialect)
+    if dialect.decimal_comma:
+        body = body.replace(b",", b".")
+    schema = Schema([Field(str(i), DataType.utf8(), nullable=True) for i in range(len(names))])
+    source = io.BytesIO(head + b"\n" + body)
+    table = read_csv(source, schema, has_header=True, delimiter=dialect.delimiter).read_all()
+    return {column: table.column(i) for i, column in enumerate(names) if column}
+
+
+def _utf8(name: str, data: bytes) -> bytes:
+    """The text as UTF-8 without byte-order mark and leading empty lines."""
+    code = encoding(data)
+    if b"\0" in data[:SAMPLE] and code != "utf-16":
+        raise FileFormatError(f"{name}: is neither text (CSV) nor Parquet")
+    text = data.decode(code, errors="replace").lstrip("\ufeff\r\n")
+    if not text.strip():
+        raise FileFormatError(f"{name}: the file is empty")
+    return text.encode()
+
+
+def _header_names(file: str, header: str, dialect: Dialect) -> list[str]:
+    names = dialect.cells(header)
+    if all(rows.number(cell) is not None for cell in names):
+        raise FileFormatError(
+            f"{file}: the first line is {header[:80]!r}, which has no column names; add a header"
+        )
+    twice = next((cell for cell in names if cell and names.count(cell) > 1), None)
+    if twice:
+        raise FileFormatError(f"{file}: the column {twice!r} is there twice; rename one")
+    return names
+
+
+# --- What a column holds -----------------------------------------------------------------------
 
 
 def numbers(name: str, column: ChunkedArray) -> Floats | None:
@@ -67,11 +164,11 @@ def labels(column: ChunkedArray) -> Marks | None:
 def is_time_like(column: ChunkedArray) -> bool:
     """Whether the first filled cells are timestamps, or text in ISO 8601."""
     if DataType.is_temporal(column.type):
-        return bool(DataType.is_timestamp(column.type) or DataType.is_date(column.type))
+        return is_moment(column.type)
     if not is_text(column) or _starts_with_number(column):
         return False
     cells = _first_filled(column)
-    return bool(cells) and all(_micros(cell) is not None for cell in cells)
+    return bool(cells) and all(_moment(cell) is not None for cell in cells)
 
 
 def is_text(column: ChunkedArray) -> bool:
@@ -126,48 +223,40 @@ def _number(cell: str | None) -> float | None:
         return float("nan")
     if word in _WORDS:
         return _WORDS[word]
-    try:
-        return None if "_" in word else float(word)
-    except ValueError:
-        return None
+    return rows.number(word)
 
 
 # --- Times -------------------------------------------------------------------------------------
 
 
 def _temporal_times(name: str, column: ChunkedArray) -> Times:
-    if not (DataType.is_timestamp(column.type) or DataType.is_date(column.type)):
+    if not is_moment(column.type):
         raise FileFormatError(f"column {name!r}: {column.type} is no point in time")
-    zone = column.type.tz
-    micros = column.cast(DataType.timestamp("us", tz=zone)).cast(DataType.int64())
-    if micros.null_count:
-        row = list(micros.to_pylist()).index(None)
+    moments = micros(column)
+    if moments.null_count:
+        row = list(moments.to_pylist()).index(None)
         raise _cell_error(name, row, None, "is empty; every row needs a time")
-    return np.asarray(micros.to_numpy(), np.int64)
+    return np.asarray(moments.to_numpy(), np.int64)
 
 
 def _text_times(name: str, column: ChunkedArray) -> Times:
-    text = column.cast(DataType.utf8())
-    parsed = text.cast(DataType.timestamp("us", tz="UTC")).cast(DataType.int64())
-    if not parsed.null_count:
-        return np.asarray(parsed.to_numpy(), np.int64)
-    cells, micros = text.to_pylist(), parsed.to_pylist()
-    for row, value in enumerate(micros):
-        if value is None:
-            micros[row] = _cell_time(name, row, cells[row])
-    return np.array(micros, np.int64)
+    cells = column.cast(DataType.utf8()).to_pylist()
+    parsed, known = parse_times([cell or "" for cell in cells])
+    for row in np.flatnonzero(~known).tolist():
+        parsed[row] = _cell_time(name, row, cells[row])
+    return parsed
 
 
 def _cell_time(name: str, row: int, cell: str | None) -> int:
     if not (cell or "").strip():
         raise _cell_error(name, row, cell, "is empty; every row needs a time")
-    micros = _micros(cell)
-    if micros is None:
+    moment = _moment(cell)
+    if moment is None:
         raise _cell_error(name, row, cell, "is not a time: use ISO 8601, e.g. 2026-01-31T12:00:00Z")
-    return micros
+    return moment
 
 
-def _micros(cell: object) -> int | None:
+def _moment(cell: object) -> int | None:
     try:
         return parse_time(cell)
     except FieldError:
@@ -183,7 +272,7 @@ def _unix_times(name: str, column: ChunkedArray) -> Times:
         row = int(wrong[0])
         raise _cell_error(name, row, values[row], "is not a time; every row needs one")
     largest = float(np.abs(values).max(initial=0.0))
-    factor = next((factor for limit, factor in _UNIX_UNITS if largest < limit), None)
+    factor = next((factor for limit, factor in UNIX_UNITS if largest < limit), None)
     exact = _exact_ints(column)
     if factor is not None:
         return np.rint(values * factor).astype(np.int64) if exact is None else exact * factor
