@@ -14,6 +14,10 @@ Severity = Literal["low", "medium", "high"]
 Feedback = Literal["real", "false", "expected"]
 
 
+SILENT = "silent"
+"""Kind of an incident that consists of missing readings, not of unusual ones."""
+
+
 class Flag(IntFlag):
     """Quality flags of one value, after the QARTOD tests of IOOS; a flag never drops a reading."""
 
@@ -30,6 +34,18 @@ class Flag(IntFlag):
     """The sender's clock is ahead of ours."""
     NOT_FINITE = 32
     """Came as infinity; kept as missing for the detector."""
+    RATE_OF_CHANGE = 64
+    """The step from the value before is far larger than the channel has shown."""
+    SPIKE = 128
+    """It takes such a step back: the values just before, three at most, were a spike."""
+    ATTENUATED = 256
+    """Moves far less than usual without standing still."""
+    UNIT = 512
+    """Fits another unit of the quantity, such as °F for °C or Pa for hPa."""
+    SENTINEL = 1024
+    """A number that devices of this kind send in place of a value, such as -127 °C."""
+    DISAGREES = 2048
+    """Far off its neighbours, compared with how far it usually is; known when an incident ends."""
 
 
 class Status(IntEnum):
@@ -185,6 +201,9 @@ class ChannelInfo:
         title: the sender's own title.
         source_unit: the sender's own unit, before conversion.
         resolution: smallest step between values seen, None if unknown; for rounding.
+        minimum: least value that its owner holds for possible, in the canonical unit; None for
+            what its quantity allows.
+        maximum: largest such value.
     """
 
     name: str
@@ -192,6 +211,8 @@ class ChannelInfo:
     title: str = ""
     source_unit: str = ""
     resolution: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +230,8 @@ class SensorInfo:
         channels: by name.
         tags: free key-value pairs.
         budget: alarm budget of its own, None for the general one.
+        owner: who looks after it.
+        edited: names of the fields that a person set; sources leave these alone.
     """
 
     sensor_id: str
@@ -221,6 +244,8 @@ class SensorInfo:
     channels: Mapping[str, ChannelInfo] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     budget: float | None = None
+    owner: str = ""
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

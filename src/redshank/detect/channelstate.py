@@ -90,11 +90,12 @@ class Rhythm:
         call("rs_rhythm", n, slots, time, self.sensors.rows, interval, gap)
         return interval, gap
 
-    def silence(self, slots: Ints, now: int) -> tuple[Singles, Singles]:
-        """How rare a silence from each sensor's newest row up to now would be.
+    def silence(self, slots: Ints, since: Times, now: int) -> tuple[Singles, Singles]:
+        """How rare it is that nothing has come for so long.
 
         Args:
             slots: (n,) sensors.
+            since: (n,) when something came the last time, microseconds.
             now: microseconds.
 
         Returns:
@@ -104,7 +105,7 @@ class Rhythm:
         rate = np.empty(len(slots), np.float32)
         interval = np.empty(len(slots), np.float32)
         n, states = ctypes.c_int64(len(slots)), self.sensors.rows
-        call("rs_silence", n, slots, ctypes.c_int64(now), states, rate, interval)
+        call("rs_silence", n, slots, since, ctypes.c_int64(now), states, rate, interval)
         return rate, interval
 
 

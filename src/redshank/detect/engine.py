@@ -19,10 +19,13 @@ from redshank.detect.alarm import Alarm, alarm_column, decide
 from redshank.detect.channelstate import (
     MAX_CHANNELS,
     Alignment,
+    Changes,
+    Conversions,
     Extremes,
     FlatLine,
     Profile,
     Rhythm,
+    conversion_table,
 )
 from redshank.detect.groups import Groups, GroupScores
 from redshank.detect.state import pack, unpack
@@ -48,12 +51,14 @@ class EngineSettings:
         streaming: settings of the streaming detector.
         rests_at_zero: tells of a channel's name whether it may stay at zero for any time.
         min_effect: channel name to the least deviation in its unit that may alarm.
+        units: channel name to factor and offset from other units of its quantity to its own.
         row_months: rate unit is a month of 8,640 rows instead of 30 days of event time.
     """
 
     streaming: StreamingSettings = field(default_factory=StreamingSettings)
     rests_at_zero: Callable[[str], bool] = lambda name: True
     min_effect: Mapping[str, float] = field(default_factory=dict)
+    units: Callable[[str], Conversions] = lambda name: ()
     row_months: bool = False
 
 
@@ -73,6 +78,7 @@ class Judged:
         alarm: (m,) bits of :class:`redshank.detect.alarm.Alarm`.
         cause: (m,) code of :class:`redshank.detect.streaming.Cause`.
         gap: (m,) 1 after a silence of many intervals.
+        change: (m, c) bits of :class:`redshank.detect.channelstate.Change`.
         flat: (m, c) 1 where the channel's flat line is itself within five times the budget.
         held: (m, c) seconds for which the channel has held its value.
         expected: (m, c) normal value at this hour, NaN if unknown.
@@ -92,6 +98,7 @@ class Judged:
     alarm: Bytes
     cause: Bytes
     gap: Bytes
+    change: Bytes
     flat: Bytes
     held: Singles
     expected: Singles
@@ -109,6 +116,7 @@ class Engine:
         self._rhythm = Rhythm()
         self._flat = FlatLine()
         self._extremes = Extremes()
+        self._changes = Changes()
         self._profile = Profile()
         self._alarm = alarm_column()
         self._groups = Groups(self.settings.streaming)
@@ -164,9 +172,26 @@ class Engine:
         first = self._first[aligned.slots]
         self._flat.run(first, aligned.time, aligned.values, rests)
         self._extremes.run(first, aligned.values)
+        units = self._units(self.channels(slot))
+        self._changes.run(first, aligned.time, aligned.values, interval, units)
         learn = np.ones(len(aligned.time), np.uint8)
         self._profile.run(first, aligned.time, aligned.values, interval, learn)
         self._groups.prime(slot, aligned.time, aligned.values)
+
+    def silence(self, slots: Ints, since: Times, now: int) -> tuple[Singles, Singles]:
+        """How rare it is that nothing has come for so long.
+
+        Args:
+            slots: (n,) sensors.
+            since: (n,) when something came the last time, microseconds.
+            now: microseconds.
+
+        Returns:
+            (n,) silences at least as long per sensor and 30 days, inf while too little is known;
+            and (n,) the reporting interval in seconds.
+        """
+        rate, interval = self._rhythm.silence(slots, since, now)
+        return rate * (self._per_month(interval) / np.float32(MONTH_ROWS)), interval
 
     def state_bytes(self) -> int:
         """Memory of all state arrays."""
@@ -235,6 +260,7 @@ class Engine:
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
         flat_rate = _shared(flat_rate, _FLAT_SHARE)
         extreme_rate = _shared(self._extremes.run(first, rows.values), _EXTREME_SHARE)
+        change = self._changes.run(first, rows.time, rows.values, interval, self._units(layout))
         rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
@@ -256,6 +282,7 @@ class Engine:
             alarm,
             cause,
             gap,
+            change,
             flat.astype(np.uint8),
             held,
             *bands,
@@ -288,6 +315,9 @@ class Engine:
 
     def _rests(self, layout: tuple[str, ...]) -> Bytes:
         return np.array([self.settings.rests_at_zero(name) for name in layout], np.uint8)
+
+    def _units(self, layout: tuple[str, ...]) -> Floats:
+        return conversion_table([self.settings.units(name) for name in layout])
 
     # --- layouts ---
 
@@ -325,6 +355,7 @@ class Engine:
             self._alignment.channels,
             self._flat.channels,
             self._extremes.channels,
+            self._changes.channels,
             self._profile.channels,
         )
 

@@ -17,7 +17,7 @@ from redshank.core.batch import Batch
 from redshank.core.clock import DAY
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Incidents, SensorSeries
-from redshank.core.records import Incident, Verdicts
+from redshank.core.records import SILENT, Incident, Verdicts
 from redshank.pipeline.pipeline import Pipeline
 
 RELEARN = 14 * DAY
@@ -96,6 +96,7 @@ def _retracted(
         for incident in there
         if incident.id not in found
         and incident.opened >= since
+        and incident.kind != SILENT
         and incident.feedback is None
         and not incident.comments
     ]

@@ -6,7 +6,7 @@ the past: the decision is a function of stored rates and the budget only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from redshank.core.queries import (
     StoredVerdicts,
     StoreTotals,
 )
-from redshank.core.records import Incident, SensorInfo, Verdicts
+from redshank.core.records import SILENT, Incident, SensorInfo, Verdicts
 from redshank.detect.alarm import Alarm, alarm_column, decide, decide_series
 from redshank.pipeline.incidents import Running, Tracker, incident_id, span_rows
 
@@ -55,6 +55,15 @@ class Budget:
     def for_sensor(self, sensor_id: str) -> float:
         """The budget of one sensor."""
         return self.own.get(sensor_id, self.per_sensor_month)
+
+    def with_own(self, infos: Iterable[SensorInfo]) -> Budget:
+        """The same with these sensors' budgets of their own."""
+        own = dict(self.own)
+        for info in infos:
+            own.pop(info.sensor_id, None)
+            if info.budget is not None:
+                own[info.sensor_id] = info.budget
+        return replace(self, own=own)
 
     def to_setting(self) -> dict[str, Any]:
         """JSON-able form, as it is stored."""
@@ -179,6 +188,7 @@ def _no_longer(store: Store, wanted: set[str]) -> list[str]:
         for incident in there
         if incident.id not in wanted
         and incident.opened >= start
+        and incident.kind != SILENT
         and incident.feedback is None
         and not incident.comments
     ]

@@ -6,15 +6,15 @@ this file knows which sensor is which, and what must be kept to resume.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from redshank import __version__
-from redshank.core.batch import Batch, Bytes, Ints, Times
-from redshank.core.channels import quantity
+from redshank.core.batch import Batch, Bytes, Ints, Singles, Times
+from redshank.core.channels import other_units, quantity
 from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
 from redshank.detect.alarm import Alarm
@@ -50,6 +50,27 @@ class Outcome:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Quiet:
+    """How long it has been quiet around each sensor in memory; all arrays (n,).
+
+    Attributes:
+        sensor_ids: the sensors.
+        since: when a reading came the last time, wall clock or event time, whichever is later.
+        newest: event time of the newest reading.
+        rate: silences at least as long per 30 days, inf while too little is known.
+        interval: the reporting interval in seconds.
+        budget: the alarm budget.
+    """
+
+    sensor_ids: Sequence[str]
+    since: Times
+    newest: Times
+    rate: Singles
+    interval: Singles
+    budget: Singles
+
+
 class Pipeline:
     """Detection for all sensors that reported since the start.
 
@@ -70,7 +91,7 @@ class Pipeline:
         self.budget = budget
         self.describe = describe
         self.settings = EngineSettings(
-            rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {})
+            rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {}), units=other_units
         )
         self.clear()
 
@@ -82,6 +103,7 @@ class Pipeline:
         self._id: list[str] = []
         self._newest = np.full(64, NEVER, np.int64)
         self._since = np.zeros(64, np.int64)
+        self._arrived = np.zeros(64, np.int64)
         self._known_channels: dict[int, int] = {}
 
     def __contains__(self, sensor_id: str) -> bool:
@@ -122,8 +144,11 @@ class Pipeline:
 
     def unknown(self, batches: Sequence[Batch]) -> list[str]:
         """Sensors of these batches that are not in memory."""
-        ids = dict.fromkeys(i for batch in batches for i in batch.sensor_ids)
-        return [sensor_id for sensor_id in ids if sensor_id not in self._slot]
+        return self.asleep(dict.fromkeys(i for batch in batches for i in batch.sensor_ids))
+
+    def asleep(self, sensor_ids: Iterable[str]) -> list[str]:
+        """Those of these sensors that are not in memory."""
+        return [sensor_id for sensor_id in sensor_ids if sensor_id not in self._slot]
 
     def adopt(self, sensor_id: str, recovery: Recovery | None) -> None:
         """Take a sensor into memory: as new, or where its last commit left it.
@@ -171,8 +196,9 @@ class Pipeline:
         while slot >= len(self._newest):
             self._newest = np.concatenate([self._newest, np.zeros_like(self._newest)])
             self._since = np.concatenate([self._since, np.zeros_like(self._since)])
+            self._arrived = np.concatenate([self._arrived, np.zeros_like(self._arrived)])
         self._newest[slot] = NEVER
-        self._since[slot] = 0
+        self._since[slot] = self._arrived[slot] = 0
         self._slot[sensor_id] = slot
         if slot == len(self._id):
             self._id.append(sensor_id)
@@ -205,6 +231,7 @@ class Pipeline:
         slots = self._slots(batch)[batch.sensor]
         np.maximum.at(self._newest, slots, batch.time)
         np.add.at(self._since, slots, 1)
+        self._arrived[slots] = now
         out = []
         for judged in self._engine.run(slots, batch.time, batch.channels, batch.values):
             rows = self._verdicts(judged, now)
@@ -245,6 +272,20 @@ class Pipeline:
                 self._known_channels[slot] = len(channels)
                 new[sensor_id] = channels
         return new
+
+    def quiet(self, started: int, now: int) -> Quiet:
+        """How long it has been quiet around each sensor in memory.
+
+        Args:
+            started: before this nobody listened, wall clock, microseconds.
+            now: wall clock, microseconds.
+        """
+        ids = list(self._slot)
+        slots = np.array([self._slot[sensor_id] for sensor_id in ids], np.int32)
+        newest = self._newest[slots]
+        since = np.maximum(np.maximum(newest, self._arrived[slots]), started)
+        rate, interval = self._engine.silence(slots, since, now)
+        return Quiet(ids, since, newest, rate, interval, self._engine.budget[slots])
 
     def predict(self, batches: Sequence[Batch], now: int) -> list[Verdicts]:
         """Verdicts on rows as if they came now; changes and learns nothing.

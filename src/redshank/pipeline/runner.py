@@ -33,7 +33,7 @@ from redshank.core.channels import quantity
 from redshank.core.clock import SECOND, Clock
 from redshank.core.errors import StoreError
 from redshank.core.ports import Bus, Commit, Listener, Message, Parcel, Receipt, Store
-from redshank.core.queries import RecoverSensors, Recovery, Sensors, Setting
+from redshank.core.queries import Incidents, RecoverSensors, Recovery, Sensors, Setting
 from redshank.core.records import (
     ChannelInfo,
     Flag,
@@ -43,17 +43,21 @@ from redshank.core.records import (
     Status,
     Verdicts,
 )
+from redshank.core.registry import Edit, completed
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline import amend
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import Fresh, Gathered, fresh, gather
 from redshank.pipeline.pipeline import Outcome, Pipeline
+from redshank.pipeline.silence import Silences
 
 T = TypeVar("T")
 
 IDLE_SECONDS = 0.5
 MAINTENANCE_SECONDS = 10.0
+WAKE = 100
+"""Stored sensors that are taken into memory at once while nothing waits."""
 
 
 class Runner:
@@ -89,6 +93,10 @@ class Runner:
         self._thread = threading.Thread(target=self._loop, name="redshank-runner", daemon=True)
         self._maintained = clock.monotonic()
         self._untidy = False
+        self._silences = Silences(
+            pipeline, clock.now(), store.read(Incidents(state="open", limit=1_000_000))
+        )
+        self._asleep, self._woken = True, 0
         self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
     # --- life ---
@@ -148,22 +156,44 @@ class Runner:
         """Change the alarm budget, for the last 30 days too; the incidents that changed."""
 
         def ask() -> list[Incident]:
-            rebuilt = budgets.rebuild(self._store, budget, self._pipeline.describe)
-            commit = Commit(
-                incidents=rebuilt.incidents,
-                incidents_removed=rebuilt.removed,
-                checkpoints=self._pipeline.rebudget(budget, rebuilt),
-                settings={budgets.SETTING: budget.to_setting()},
-            )
+            commit = self._rebudgeted(budget)
             self._store.write(commit)
             self._tell(commit)
-            return list(rebuilt.incidents)
+            return list(commit.incidents)
+
+        return self._ask(ask)
+
+    def edit_sensors(self, edits: Mapping[str, Edit]) -> Future[list[SensorInfo]]:
+        """Change what is registered of sensors, each from its record as it stands by then.
+
+        All or nothing: if one edit raises, none is written. The records after it.
+        """
+
+        def ask() -> list[SensorInfo]:
+            known = {status.info.sensor_id: status.info for status in self._stored(list(edits))}
+            infos = [edit(known.get(sensor_id)) for sensor_id, edit in edits.items()]
+            budget = self.budget.with_own(infos)
+            commit = Commit() if budget == self.budget else self._rebudgeted(budget)
+            commit = replace(commit, sensors=infos)
+            self._store.write(commit)
+            self._tell(commit)
+            return infos
 
         return self._ask(ask)
 
     def describe(self) -> Mapping[str, Any]:
         """The model in service, for ``/model/info``."""
         return self._pipeline.model_info()
+
+    def _rebudgeted(self, budget: Budget) -> Commit:
+        """What another alarm budget changes."""
+        rebuilt = budgets.rebuild(self._store, budget, self._pipeline.describe)
+        return Commit(
+            incidents=rebuilt.incidents,
+            incidents_removed=rebuilt.removed,
+            checkpoints=self._pipeline.rebudget(budget, rebuilt),
+            settings={budgets.SETTING: budget.to_setting()},
+        )
 
     def _ask(self, question: Callable[[], T]) -> Future[T]:
         """Have the runner's thread answer between two groups."""
@@ -233,6 +263,12 @@ class Runner:
             incidents=outcome.incidents,
             sensors=self._registered(parcels, outcome),
             dead_letters=[letter for parcel in parcels for letter in parcel.dead_letters],
+            dead_letters_removed=[key for parcel in parcels for key in parcel.dead_letters_removed],
+            dead_letter_reasons={
+                key: reason
+                for parcel in parcels
+                for key, reason in parcel.dead_letter_reasons.items()
+            },
             checkpoints=self._pipeline.due(),
             cursors={m.source: m.parcel.cursor for m in messages if m.parcel.cursor is not None},
             settings={amend.SETTING: late} if late != self._late else {},
@@ -249,7 +285,7 @@ class Runner:
         """Score the late readings of one sensor in their place."""
         sensor_id, since = next(iter(self._late.items()))
         left = {key: time for key, time in self._late.items() if key != sensor_id}
-        self._adopt([] if sensor_id in self._pipeline else [sensor_id])
+        self._adopt(self._pipeline.asleep([sensor_id]))
         commit = amend.amend(self._store, self._pipeline, sensor_id, since, self._clock.now())
         commit = replace(commit, settings={amend.SETTING: left or None})
         self._store.write(commit)
@@ -317,10 +353,14 @@ class Runner:
             if message.parcel.dead_letters:
                 count = len(message.parcel.dead_letters)
                 telemetry.dead_letters_total.labels(message.source).inc(count)
+            telemetry.replayed_total.inc(len(message.parcel.dead_letters_removed))
         for rows in commit.verdicts:
             counts = np.bincount(rows.status, minlength=len(Status))
             for status in Status:
                 telemetry.verdicts_total.labels(status.name.lower()).inc(int(counts[status]))
+            for flag in Flag:
+                count = int(np.count_nonzero(rows.flags & np.uint16(flag)))
+                telemetry.flags_total.labels(flag.name.lower()).inc(count)
         for incident in commit.incidents:
             telemetry.incidents_total.labels(incident.state).inc()
         newest = max((int(batch.time.max()) for batch in commit.readings), default=0)
@@ -338,13 +378,34 @@ class Runner:
         try:
             if self._late:
                 self._amend()
+            if due:
+                self._look_for_silence()
+            woken = self._wake() if idle and self._asleep else False
             more = self._store.maintain(self._clock.now())
-            self._untidy = more or bool(self._late)
+            self._untidy = more or woken or bool(self._late)
         except Exception as error:
             self._untidy = False
             self._telemetry.failures_total.inc()
             self._telemetry.log.error("house-keeping failed", error=str(error), exc_info=error)
             self._pipeline.clear()
+
+    def _wake(self) -> bool:
+        """After a start: take some more of the stored sensors into memory, so that one that never
+        reports again is missed; whether there are more."""
+        known = self._store.read(Sensors(limit=WAKE, offset=self._woken))
+        self._woken += len(known)
+        self._adopt(self._pipeline.asleep([status.info.sensor_id for status in known]))
+        self._asleep = len(known) == WAKE
+        return self._asleep
+
+    def _look_for_silence(self) -> None:
+        incidents = self._silences.look(self._clock.now())
+        if incidents:
+            commit = Commit(incidents=incidents)
+            self._store.write(commit)
+            for incident in incidents:
+                self._telemetry.incidents_total.labels(incident.state).inc()
+            self._tell(commit)
 
 
 def write_receipts(
@@ -380,21 +441,6 @@ def _parcels_with(
                 rows &= load.batch.time == time
             return sorted(set(load.parcel[rows].tolist()))
     return []
-
-
-def completed(told: SensorInfo, stored: SensorInfo) -> SensorInfo:
-    """What a source tells of a sensor, and what is stored where it says nothing."""
-    unknown = {
-        name: getattr(stored, name)
-        for name in ("name", "site", "latitude", "longitude", "exposure", "source", "budget")
-        if getattr(told, name) in ("", None)
-    }
-    return replace(
-        told,
-        **unknown,
-        channels={**stored.channels, **told.channels},
-        tags={**stored.tags, **told.tags},
-    )
 
 
 def with_channels(info: SensorInfo, channels: Sequence[str]) -> SensorInfo:

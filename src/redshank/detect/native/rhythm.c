@@ -56,17 +56,17 @@ API void rs_rhythm(int64_t n, const int32_t *slot, const int64_t *time, rhythm_s
     }
 }
 
-/* How rare is it that nothing has come for so long?
+/* How rare is it that nothing has come since then?
  * rate: (n) silences at least that long per MONTH_ROWS rows, INFINITY while too little is known;
  * interval: (n) running median in seconds. */
-API void rs_silence(int64_t n, const int32_t *slot, int64_t now, const rhythm_state *states,
-                    float *rate, float *interval) {
+API void rs_silence(int64_t n, const int32_t *slot, const int64_t *since, int64_t now,
+                    const rhythm_state *states, float *rate, float *interval) {
     for (int64_t i = 0; i < n; i++) {
         const rhythm_state *state = states + slot[i];
         rate[i] = INFINITY;
         interval[i] = state->rows > 1 ? expf(state->log_median) : NAN;
         if (state->rows < LEAST_ROWS) continue;
-        float length = (float)((double)(now - state->last_time) * 1e-6) / interval[i];
+        float length = (float)((double)(now - since[i]) * 1e-6) / interval[i];
         if (length <= 2.0f) continue;
         float beyond = lengths_beyond(state->twice, BINS, length, PRIOR_TAIL);
         rate[i] = MONTH_ROWS * beyond / (float)state->rows;
