@@ -242,6 +242,82 @@ _RULES: tuple[tuple[str, str, _Units], ...] = (
     ("speed", r"speed|geschwindigkeit", _KILOMETRES),
     ("vibration", r"vibration(?: velocity)?|schwinggeschwindigkeit", _VELOCITY),
 )
+
+_FRACTION = (100.0, 0.0)
+_BY_QUANTITY: Mapping[str, _Units] = {name: units for name, _, units in _RULES}
+
+
+@lru_cache(maxsize=4096)
+def other_units(name: str) -> tuple[tuple[float, float], ...]:
+    """Factor and offset from each other unit of a channel's quantity to its canonical one."""
+    known = quantity(name)
+    if known is None:
+        return ()
+    found = dict.fromkeys(_BY_QUANTITY.get(known.name, {}).values())
+    found.pop((1.0, 0.0), None)
+    return (*found, _FRACTION) if known.unit == "%" else tuple(found)
+
+
+_SURE_UNITS: Mapping[str, tuple[float, float]] = {"pressure": (30_000.0, 120_000.0)}
+"""Values that can only be in another unit: air pressure in Pa."""
+
+
+def in_other_unit(name: str) -> tuple[float, float] | None:
+    """The range in which values of a channel can only be in another unit; None if there is none."""
+    known = quantity(name)
+    return _SURE_UNITS.get(known.name) if known else None
+
+
+_COMMON = (-9999.0, -999.0, -99.0, 9999.0, 65535.0)
+# Numbers that devices send when they could not measure: DS18B20 and its libraries (-127, and 85
+# after power-on), DHT libraries (-999), dust sensors at the end of their scale (999.9, 1999.9),
+# register values of all ones (65535, 6553.5).
+_SENTINELS: Mapping[str, tuple[float, ...]] = {
+    "temperature": (-127.0, -999.0, -9999.0, 999.0, 9999.0, 6553.5, 65535.0),
+    "soil_temperature": (-127.0, -999.0, -9999.0, 999.0, 9999.0, 6553.5, 65535.0),
+    "dew_point": (-127.0, -999.0, -9999.0, 999.0, 9999.0, 6553.5, 65535.0),
+    "humidity": (-1.0, -99.0, -999.0, -9999.0, 255.0, 998.0, 999.0, 9999.0, 65535.0),
+    "soil_moisture": (-1.0, -99.0, -999.0, -9999.0, 255.0, 999.0, 9999.0, 65535.0),
+    "pressure": (-1.0, -999.0, -9999.0, 9999.0, 65535.0),
+    "co2": (-1.0, -999.0, -9999.0, 65535.0),
+    "pm1": (-1.0, -999.0, 999.9, 1999.9, 6553.5, 65535.0),
+    "pm25": (-1.0, -999.0, 999.9, 1999.9, 6553.5, 65535.0),
+    "pm4": (-1.0, -999.0, 999.9, 1999.9, 6553.5, 65535.0),
+    "pm10": (-1.0, -999.0, 999.9, 1999.9, 6553.5, 65535.0),
+    "illuminance": (-1.0, -2.0, -999.0, -9999.0),
+    "sound_level": (-999.0, -9999.0, 999.0, 9999.0),
+    "wind_direction": (-1.0, -999.0, 999.0, 9999.0, 65535.0),
+    "wind_speed": (-1.0, -999.0, 999.0, 9999.0, 6553.5, 65535.0),
+}
+_AFTER_JUMP: Mapping[str, tuple[float, ...]] = {
+    "temperature": (85.0,),
+    "soil_temperature": (85.0,),
+    "illuminance": (65535.0,),
+}
+
+
+def sentinels(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Numbers that stand for "no value": those that always do, and those that do after a jump."""
+    known = quantity(name)
+    if known is None:
+        return (), _COMMON
+    return _SENTINELS.get(known.name, ()), _AFTER_JUMP.get(known.name, ())
+
+
+_TOPS: Mapping[str, float] = {
+    "humidity": 100.0,
+    "soil_moisture": 100.0,
+    **dict.fromkeys(("pm1", "pm25", "pm4"), 999.9),
+    "pm10": 1999.9,
+}
+
+
+def top(name: str) -> float | None:
+    """The highest value that devices for a channel usually can send; None if it varies."""
+    known = quantity(name)
+    return _TOPS.get(known.name) if known else None
+
+
 _COMPILED = tuple((name, re.compile(pattern), units) for name, pattern, units in _RULES)
 
 _CHIP = (

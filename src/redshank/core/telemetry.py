@@ -32,7 +32,14 @@ class Telemetry:
         self.dead_letters_total = Counter(
             "dead_letters", "What could not become a reading.", ["source"], **own
         )
+        self.replayed_total = Counter(
+            "dead_letters_replayed", "Dead letters that became readings after all.", **own
+        )
+        self.purged_total = Counter(
+            "dead_letters_purged", "Dead letters that were thrown away.", **own
+        )
         self.verdicts_total = Counter("verdicts", "Rows scored.", ["status"], **own)
+        self.flags_total = Counter("flags", "Values flagged, by kind of flag.", ["flag"], **own)
         self.incidents_total = Counter("incidents", "Changes of incidents.", ["change"], **own)
         self.amended_total = Counter(
             "amended_sensors", "Sensors scored again because readings came late.", **own

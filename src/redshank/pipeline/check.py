@@ -1,22 +1,34 @@
 """Second stage: quality flags for every value; nothing is refused.
 
 After the tests of QARTOD (IOOS Quality Assurance of Real-Time Oceanographic Data): gross range,
-flat line, gap, timing.
+rate of change, spike, flat line, attenuated signal, gap, timing; and what sensors of the field are
+known for: numbers in place of a value, and wrong units. Every flag of a value follows from its
+sensor's earlier rows only, so nothing depends on how rows were batched. The neighbours' test needs
+other sensors, which may report later, and is therefore made when an incident is told
+(:mod:`redshank.pipeline.incidents`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from redshank.core.batch import Flags
-from redshank.core.channels import quantity
+from redshank.core.batch import Flags, Floats
+from redshank.core.channels import in_other_unit, quantity, sentinels
 from redshank.core.clock import MINUTE
 from redshank.core.records import Flag
+from redshank.detect.alarm import Alarm
+from redshank.detect.channelstate import Change
 from redshank.detect.engine import Judged
+from redshank.detect.streaming import Cause
 
 FUTURE_TOLERANCE = 5 * MINUTE
 """How far a sender's clock may be ahead before its readings are flagged."""
+
+LEADING = 0.3
+"""Share of the evidence from which on a channel is the one that a row's cause speaks of."""
 
 
 def flags(judged: Judged, now: int) -> Flags:
@@ -26,18 +38,62 @@ def flags(judged: Judged, now: int) -> Flags:
         judged: rows from the engine.
         now: wall clock, microseconds.
     """
-    values = judged.values
+    values, change = judged.values, judged.change
+    jump = change & Change.JUMP != 0
     found = [
         (np.isnan(values), Flag.MISSING),
         (np.isinf(values), Flag.NOT_FINITE),
         (_outside(judged), Flag.GROSS_RANGE),
         (judged.flat.astype(np.bool_), Flag.FLAT_LINE),
+        (jump, Flag.RATE_OF_CHANGE),
+        (change & Change.SPIKE != 0, Flag.SPIKE),
+        (_attenuated(judged), Flag.ATTENUATED),
+        ((change & Change.UNIT != 0) | _in_other_unit(judged), Flag.UNIT),
+        (_sentinel(judged, jump), Flag.SENTINEL),
         (judged.gap.astype(np.bool_)[:, None], Flag.GAP),
         ((judged.time > now + FUTURE_TOLERANCE)[:, None], Flag.FUTURE),
     ]
     out = np.zeros(values.shape, np.uint16)
     for where, flag in found:
         out |= where * np.uint16(flag)
+    return out
+
+
+def _attenuated(judged: Judged) -> NDArray[np.bool_]:
+    """(m, c) whether a channel moves far less than usual, but moves."""
+    calm = np.isin(judged.cause, (Cause.STUCK, Cause.FREEZE))
+    rows = calm & (judged.alarm & Alarm.WARNING != 0)
+    leading = judged.contributions >= LEADING
+    moving: NDArray[np.bool_] = ~judged.flat.astype(np.bool_) & ~np.isnan(judged.values)
+    found: NDArray[np.bool_] = rows[:, None] & leading & moving
+    return found
+
+
+def _in_other_unit(judged: Judged) -> NDArray[np.bool_]:
+    """(m, c) whether a value can only be in another unit, whatever came before."""
+    ranges = [in_other_unit(name) or (np.inf, -np.inf) for name in judged.channels]
+    low, high = np.array(ranges).T
+    found: NDArray[np.bool_] = (judged.values >= low) & (judged.values <= high)
+    return found
+
+
+def _sentinel(judged: Judged, jump: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(m, c) whether a number stands for "no value"."""
+    out = np.zeros(judged.values.shape, np.bool_)
+    sudden = jump | judged.gap.astype(np.bool_)[:, None]
+    for column, name in enumerate(judged.channels):
+        always, after_jump = sentinels(name)
+        values = judged.values[:, column]
+        out[:, column] = _any_of(values, always)
+        out[:, column] |= _any_of(values, after_jump) & sudden[:, column]
+    return out
+
+
+def _any_of(values: Floats, numbers: Sequence[float]) -> NDArray[np.bool_]:
+    """(m,) whether a value is one of these; in a handful of numbers quicker than a search."""
+    out = np.zeros(len(values), np.bool_)
+    for number in numbers:
+        out |= values == number
     return out
 
 

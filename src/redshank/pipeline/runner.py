@@ -360,7 +360,7 @@ class Runner:
                 telemetry.verdicts_total.labels(status.name.lower()).inc(int(counts[status]))
             for flag in Flag:
                 count = int(np.count_nonzero(rows.flags & np.uint16(flag)))
-                telemetry.flags_total.labels(flag.name.lower()).inc(count)
+                telemetry.flags_total.labels(str(flag.name).lower()).inc(count)
         for incident in commit.incidents:
             telemetry.incidents_total.labels(incident.state).inc()
         newest = max((int(batch.time.max()) for batch in commit.readings), default=0)

@@ -8,11 +8,11 @@ function long() {
   const time = Float64Array.from({ length: N }, (_, i) => i * 10_000 + (i >= N / 2 ? 3_600_000 : 0));
   const mean = new Float64Array(N);
   mean[54_321] = 99;
-  const flags = new Uint8Array(N);
-  flags[7] = 2;
+  const flags = new Uint16Array(N);
+  flags[7] = 512;
   flags[8] = 1;
   const channel = { unit: '', resolution: 1, low: mean, high: mean, mean, expected: mean, lower: new Float64Array(N).fill(NaN), upper: mean, contribution: mean, flags };
-  return { from: 0, to: time[N - 1], bucket: null, gap: 30_000, time, score: mean, rate: mean, status: flags, channels: { a: channel }, incidents: [] };
+  return { from: 0, to: time[N - 1], bucket: null, gap: 30_000, time, score: mean, rate: mean, status: new Uint8Array(N), channels: { a: channel }, incidents: [] };
 }
 
 test('few steps are drawn as they are', () => {

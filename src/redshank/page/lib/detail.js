@@ -105,10 +105,10 @@ const means = (spans, values) => Float64Array.from(spans, ([from, to]) => {
   return n ? sum / n : NaN;
 });
 
-/** @type {WeakMap<Uint8Array, number[]>} */
+/** @type {WeakMap<Uint16Array, number[]>} */
 const flagged = new WeakMap();
 
-/** Steps with a flag worth a tick; "missing" and "after a gap" show as the gap itself. @param {Uint8Array} flags */
+/** Steps with a flag worth a tick; "missing" and "after a gap" show as the gap itself. @param {Uint16Array} flags */
 export function flaggedSteps(flags) {
   let list = flagged.get(flags);
   if (!list) {

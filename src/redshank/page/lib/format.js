@@ -271,6 +271,7 @@ export const sentence = (text) => tied(/^[a-z][a-z0-9 ,]/.test(text) ? text[0].t
 
 const FLAGS = /** @type {[number, string][]} */ ([
   [1, 'missing'], [2, 'outside the physical range'], [4, 'flat line'], [8, 'after a gap'], [16, 'from the future'], [32, 'not a number'],
+  [64, 'sudden step'], [128, 'spike just before'], [256, 'moves too little'], [512, 'another unit'], [1024, 'stands for no value'], [2048, 'unlike its neighbours'],
 ]);
 
 /** Quality flags as words. @param {number} bits */

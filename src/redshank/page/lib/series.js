@@ -39,7 +39,7 @@ function channelColumns(c) {
     lower: floats(c.lower),
     upper: floats(c.upper),
     contribution: floats(c.contribution),
-    flags: Uint8Array.from(c.flags, (f) => f ?? 0),
+    flags: Uint16Array.from(c.flags, (f) => f ?? 0),
   };
 }
 
@@ -223,7 +223,7 @@ export function withRows(data, rows, keepFrom) {
       lower: grow(c.lower, (r) => orNaN(r.lower[name]), latest),
       upper: grow(c.upper, (r) => orNaN(r.upper[name]), latest),
       contribution: grow(c.contribution, (r) => orNaN(r.contributions[name]), most),
-      flags: Uint8Array.from(grow(c.flags, (r) => r.flags[name] ?? 0, (a, b) => a | b)),
+      flags: Uint16Array.from(grow(c.flags, (r) => r.flags[name] ?? 0, (a, b) => a | b)),
     };
   }
   return {

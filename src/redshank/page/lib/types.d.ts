@@ -202,5 +202,5 @@ export interface ChannelColumns {
   lower: Float64Array;
   upper: Float64Array;
   contribution: Float64Array;
-  flags: Uint8Array;
+  flags: Uint16Array;
 }

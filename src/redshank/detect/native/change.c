@@ -1,0 +1,132 @@
+/* Change: is the step from the value before far beyond what the channel has shown?
+ *
+ * Per channel a running 99 % quantile of |step| among the values that moved at all (stochastic
+ * approximation, Robbins and Monro 1951) and the largest step of late. A step beyond both by far
+ * is a jump. A jump is learned only when many have come. Steps over several reporting intervals
+ * count as those of a random walk do: by the square root of the time.
+ * After the rate-of-change and spike tests of QARTOD (IOOS), with limits learned instead of set.
+ *
+ * A spike is a jump that is taken back within SPIKE_ROWS values; it is told at the value that came
+ * back, as nothing is known before. A jump after which the value goes on where the one before stood,
+ * once converted, is a change of unit; it is told until the values fit no more, or a gap.
+ */
+#include <math.h>
+
+#include "kernels.h"
+
+#define LEVEL 0.99f
+#define MEMORY 2000.0f
+#define DECAY 0.9998f /* of the largest step, by value that moved */
+#define FAR 3.0f      /* times the quantile */
+#define BEYOND 1.5f   /* times the largest of late */
+#define LEAST 60      /* moves before anything is said */
+#define OFTEN 20      /* so many jumps are no jumps */
+#define FORGET 64     /* moves after which one jump is forgotten */
+#define SPIKE_ROWS 3
+#define BACK 0.3      /* part of a jump that may be left when it is taken back */
+#define FITS 0.2      /* part of a jump that may be left after a conversion */
+#define LONG 5.0      /* reporting intervals after which a step says nothing */
+#define UNITS 8       /* most conversions of a channel */
+
+#define JUMP 1
+#define SPIKE 2
+#define UNIT 4
+
+typedef struct {
+    double last; /* in the channel's own unit */
+    int64_t time;
+    float base, jump; /* value before the latest jump, and its step */
+    float quantile, spread, largest;
+    uint16_t moves;
+    uint8_t often;
+    uint8_t away : 2; /* values since the latest jump, 0 if it was taken back or stayed */
+    uint8_t unit : 6; /* number of the conversion, 0 for none */
+} change_state;
+
+static void learn(change_state *state, float step) {
+    if (state->moves == 0) state->quantile = state->spread = state->largest = step;
+    if (state->moves < UINT16_MAX) state->moves++;
+    float memory = fminf((float)state->moves, MEMORY);
+    state->spread += (step - state->spread) / memory;
+    float pace = 10.0f * state->spread / memory;
+    if (pace > state->spread) pace = state->spread;
+    state->quantile += pace * (LEVEL - (step < state->quantile ? 1.0f : 0.0f));
+    state->largest = fmaxf(state->largest * DECAY, step);
+    if (state->moves % FORGET == 0 && state->often) state->often--;
+}
+
+/* The conversion under which a value goes on where the last one stood, 0 for none. */
+static int unit_of(const double *units, double value, double last, double most) {
+    int best = 0;
+    most = fmin(most, FITS * fabs(value - last));
+    for (int k = 0; k < UNITS && units[2 * k] != 0.0 && value != 0.0; k++) {
+        double left = fabs(value * units[2 * k] + units[2 * k + 1] - last);
+        if (left <= most) most = left, best = k + 1;
+    }
+    return best;
+}
+
+static uint8_t spike_or_jump(change_state *state, double value, double step, int jumped) {
+    if (state->away && fabs(value - state->base) <= BACK * fabs(state->jump)) {
+        state->away = 0;
+        return SPIKE;
+    }
+    if (state->away) {
+        state->away = state->away < SPIKE_ROWS ? state->away + 1 : 0;
+    } else if (jumped) {
+        state->away = 1;
+        state->base = (float)state->last;
+        state->jump = (float)step;
+    }
+    return jumped ? JUMP : 0;
+}
+
+/* What a value says that came so many reporting intervals after the last one; last moves on. */
+static uint8_t judge(change_state *state, const double *units, double raw, double intervals) {
+    double scale = sqrt(intervals < 1.0 ? 1.0 : intervals);
+    double limit = fmax(FAR * state->quantile, BEYOND * state->largest) * scale;
+    int known = state->moves >= LEAST;
+    int was = state->unit;
+    double value = was ? raw * units[2 * was - 2] + units[2 * was - 1] : raw;
+    double step = value - state->last;
+    if (known && fabs(step) > limit) {
+        state->unit = was ? 0 : unit_of(units, raw, state->last, limit);
+        int now = state->unit;
+        value = now ? raw * units[2 * now - 2] + units[2 * now - 1] : raw;
+        step = value - state->last;
+        if (now) state->away = 0;
+    }
+    int jumped = known && fabs(step) > limit;
+    uint8_t said = spike_or_jump(state, value, step, jumped);
+    if (jumped && state->often < UINT8_MAX) state->often++;
+    if (step != 0.0 && (!jumped || state->often >= OFTEN)) learn(state, (float)(fabs(step) / scale));
+    state->last = value;
+    if (!state->unit) return said;
+    return said | UNIT | (was ? 0 : JUMP);
+}
+
+/* said: (n, c) bits of JUMP, SPIKE, UNIT. interval: (n) seconds, NaN if unknown.
+ * units: (c, UNITS, 2) factor and offset from another unit to the channel's own; factor 0 ends. */
+API void rs_change(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
+                   const double *values, const float *interval, const double *units,
+                   change_state *states, uint8_t *said) {
+    for (int64_t i = 0; i < n; i++) {
+        for (int j = 0; j < c; j++) {
+            change_state *state = states + first[i] + j;
+            double value = values[i * c + j];
+            said[i * c + j] = 0;
+            if (!isfinite(value) || fabs(value) > 1e30) continue;
+            double seconds = (double)(time[i] - state->time) * 1e-6;
+            double intervals = interval[i] > 0.0f ? seconds / interval[i] : 1.0;
+            if (state->time && intervals <= LONG) {
+                said[i * c + j] = judge(state, units + (int64_t)j * UNITS * 2, value, intervals);
+            } else {
+                state->away = state->unit = 0;
+                state->last = value;
+            }
+            state->time = time[i];
+        }
+    }
+}
+
+API int64_t rs_change_state_size(void) { return sizeof(change_state); }
