@@ -29,9 +29,9 @@ _TAIL_ROWS = 200_000
 """Readings and verdicts in the tail before it is worth moving."""
 _SLAB_ROWS = 400_000
 """Rows that are moved together: more make larger chunks."""
-_STEP_CHUNKS = 1000
+_STEP_CHUNKS = 300
 """Chunks of the tail that one step moves, about."""
-_STEP_ROWS = 10_000
+_STEP_ROWS = 3000
 """Rows that one step moves, about."""
 _OLD_CHUNKS = 500
 """Chunks that one step of retention removes."""
