@@ -32,7 +32,9 @@ from redshank.core.queries import (
     RecoverSensors,
     Sensors,
     SensorSeries,
+    SensorStates,
     Setting,
+    Sites,
     StoredVerdicts,
     StoreTotals,
 )
@@ -169,6 +171,49 @@ def check_dead_letters(make: MakeStore) -> None:
     store.write(Commit(dead_letters_removed=[each.id for each in found[1:] if each.id is not None]))
     assert store.read(CountDeadLetters()) == 2
     assert store.read(CountDeadLetters("http")) == 1
+    store.close()
+
+
+def check_dead_letters_are_narrowed(make: MakeStore) -> None:
+    """Filters narrow lists and counts alike; a new reason replaces the old one."""
+    store = make("a")
+    reasons = ("no time", "NO channel", "100% _odd_")
+    store.write(
+        Commit(dead_letters=[DeadLetter(START + i, "http", r, b"") for i, r in enumerate(reasons)])
+    )
+    first, second, third = (each.id or 0 for each in store.read(DeadLetters(after=0)))
+    narrowed: list[tuple[dict[str, Any], list[int]]] = [
+        ({"reason": "no "}, [second, first]),
+        ({"reason": "% _"}, [third]),
+        ({"ids": [third, first, 99_999]}, [third, first]),
+        ({"ids": []}, []),
+        ({"before": START + 1}, [first]),
+        ({"after": first}, [second, third]),
+    ]
+    for narrow, ids in narrowed:
+        assert [each.id for each in store.read(DeadLetters(**narrow))] == ids, narrow
+        assert store.read(CountDeadLetters(**narrow)) == len(ids), narrow
+    store.write(Commit(dead_letter_reasons={second: "still odd", 99_999: "gone"}))
+    assert [each.reason for each in store.read(DeadLetters(ids=[second]))] == ["still odd"]
+    assert store.read(CountDeadLetters()) == 3
+    store.close()
+
+
+def check_sites_and_states(make: MakeStore) -> None:
+    """The distinct sites, and the states of the fleet in the order of the list of sensors."""
+    store = make("a")
+    sensors = [SensorInfo("a", site="Roof"), SensorInfo("b", "Bob", "Yard"), SensorInfo("c")]
+    store.write(Commit(sensors=[*sensors, SensorInfo("d", site="Roof")]))
+    store.write(Commit(incidents=[an_incident("d", "i")]))
+    assert list(store.read(Sites())) == ["Roof", "Yard"]
+    states = store.read(SensorStates())
+    assert [each.sensor_id for each in states] == [
+        each.info.sensor_id for each in store.read(Sensors())
+    ]
+    assert (states[0].sensor_id, states[0].site, states[0].open_incidents) == ("d", "Roof", 1)
+    assert [each.name for each in states if each.sensor_id == "b"] == ["Bob"]
+    assert [each.sensor_id for each in store.read(SensorStates(site="Yard"))] == ["b"]
+    assert len(store.read(SensorStates(limit=2, offset=3))) == 1
     store.close()
 
 

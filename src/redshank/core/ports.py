@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from redshank.core.batch import Batch
 from redshank.core.queries import Query
@@ -38,6 +38,8 @@ class Parcel:
         batches: readings.
         sensors: sensors that the source knows more about than their id.
         dead_letters: what could not become a reading.
+        dead_letters_removed: ids of earlier ones that are read in this parcel.
+        dead_letter_reasons: ids of earlier ones that still cannot be read to the reason now.
         cursor: how far the source has read; stored in the same transaction, None to keep the old.
         progress: part of the whole that is read with this parcel, 0 to 1; None if endless.
     """
@@ -45,6 +47,8 @@ class Parcel:
     batches: Sequence[Batch] = ()
     sensors: Sequence[SensorInfo] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    dead_letters_removed: Sequence[int] = ()
+    dead_letter_reasons: Mapping[int, str] = field(default_factory=dict)
     cursor: str | None = None
     progress: float | None = None
 
@@ -60,6 +64,21 @@ class Source(Protocol):
 
         Raises:
             SourceError: the source cannot be read at all; passing faults are retried inside.
+        """
+
+
+@runtime_checkable
+class AcknowledgedSource(Source, Protocol):
+    """A source whose sender keeps everything until it hears that it is safe.
+
+    Where to go on is known to the sender: what was not acknowledged comes again, from the same
+    source or from a later one at the stored cursor, and with the same keys.
+    """
+
+    def acknowledge(self, parcel: Parcel) -> None:
+        """This parcel is durable, and so are all that were handed over before it.
+
+        Called in the order of the parcels, in the event loop; must not block.
         """
 
 
@@ -137,6 +156,7 @@ class Commit:
         sensors_removed: forgotten with all their data, before the rest is written.
         dead_letters: added.
         dead_letters_removed: ids that were replayed or purged.
+        dead_letter_reasons: ids to the reason why they could not be read again.
         checkpoints: replaced by sensor.
         cursors: source name to how far it has read.
         settings: key to JSON-able value, None removes.
@@ -152,6 +172,7 @@ class Commit:
     sensors_removed: Sequence[str] = ()
     dead_letters: Sequence[DeadLetter] = ()
     dead_letters_removed: Sequence[int] = ()
+    dead_letter_reasons: Mapping[int, str] = field(default_factory=dict)
     checkpoints: Sequence[Checkpoint] = ()
     cursors: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)

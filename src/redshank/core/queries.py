@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from redshank.core.batch import Batch, Floats, Singles, Times
-from redshank.core.records import DeadLetter, Feedback, Incident, SensorStatus, Verdicts
+from redshank.core.records import DeadLetter, Feedback, Incident, SensorStatus, Status, Verdicts
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -83,6 +83,33 @@ class CountSensors(Query[Mapping[str, int]]):
     text: str = ""
     site: str | None = None
     status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sites(Query[Sequence[str]]):
+    """The distinct sites of all sensors, sorted; sensors without a site have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorState:
+    """As much of a sensor as a picture of the whole fleet needs."""
+
+    sensor_id: str
+    name: str
+    site: str
+    status: Status
+    open_incidents: int
+
+
+@dataclass(frozen=True, slots=True)
+class SensorStates(Query[Sequence[SensorState]]):
+    """The states of many sensors, cheaper than :class:`Sensors` and in the same order."""
+
+    text: str = ""
+    site: str | None = None
+    status: str | None = None
+    limit: int = 100_000
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,18 +279,36 @@ class CountIncidents(Query[IncidentTotals]):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters(Query[Sequence[DeadLetter]]):
-    """Dead letters, newest first."""
+    """Dead letters, newest first.
+
+    Attributes:
+        source: only of this source.
+        limit: at most so many.
+        offset: after leaving out so many.
+        reason: only where the reason contains it, ignoring the case of plain letters.
+        ids: only these; None for all.
+        before: only those that came before this time, microseconds.
+        after: only those with a higher id, and lowest ids first: for reading all in steps.
+    """
 
     source: str | None = None
     limit: int = 100
     offset: int = 0
+    reason: str = ""
+    ids: Sequence[int] | None = None
+    before: int | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CountDeadLetters(Query[int]):
-    """How many dead letters there are, of one source or of all."""
+    """How many dead letters there are; the fields narrow as those of :class:`DeadLetters` do."""
 
     source: str | None = None
+    reason: str = ""
+    ids: Sequence[int] | None = None
+    before: int | None = None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from redshank.core.batch import Floats, Singles, Times
+from redshank.core.batch import Bytes, Floats, Singles, Times
 from redshank.core.clock import DAY
 from redshank.core.errors import FieldError
 from redshank.core.ports import Store
@@ -25,7 +25,14 @@ from redshank.core.queries import (
     StoreTotals,
 )
 from redshank.core.records import SILENT, Incident, SensorInfo, Verdicts
-from redshank.detect.alarm import Alarm, alarm_column, decide, decide_series
+from redshank.detect.alarm import (
+    AT_ONCE,
+    Alarm,
+    Confirmation,
+    alarm_column,
+    decide_one,
+    decide_series,
+)
 from redshank.pipeline.incidents import Running, Tracker, incident_id, span_rows
 
 SETTING = "budget"
@@ -42,10 +49,13 @@ class Budget:
     Attributes:
         per_sensor_month: per sensor and 30 days of event time.
         own: sensors with a budget of their own, same unit.
+        confirmation: how many of the latest rows must be within the budget before an incident
+            opens; from the configuration, not stored.
     """
 
     per_sensor_month: float = 3.0
     own: Mapping[str, float] = field(default_factory=dict)
+    confirmation: Confirmation = AT_ONCE
 
     def __post_init__(self) -> None:
         for name, value in (("per_sensor_month", self.per_sensor_month), *self.own.items()):
@@ -70,16 +80,15 @@ class Budget:
         return {"per_sensor_month": self.per_sensor_month, "own": dict(self.own)}
 
     @classmethod
-    def from_setting(cls, stored: Mapping[str, Any] | None, default: float) -> Budget:
-        """From its stored form; the default budget where nothing is stored."""
-        if stored is None:
-            return cls(default)
-        return cls(stored["per_sensor_month"], stored.get("own", {}))
+    def from_setting(cls, stored: Mapping[str, Any], confirmation: Confirmation) -> Budget:
+        """From its stored form."""
+        return cls(stored["per_sensor_month"], stored.get("own", {}), confirmation)
 
 
-def load(store: Store, default: float) -> Budget:
-    """The budget in force."""
-    return Budget.from_setting(store.read(Setting(SETTING)), default)
+def load(store: Store, default: float, confirmation: Confirmation = AT_ONCE) -> Budget:
+    """The budget in force: the stored one, or the default if none was ever stored."""
+    stored = store.read(Setting(SETTING)) or {"per_sensor_month": default}
+    return Budget.from_setting(stored, confirmation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,8 @@ def preview(
     """The incidents that this budget would have brought in the days up to the newest reading."""
     found: list[PreviewIncident] = []
     for rates in _stored_rates(store, days, sensor_id):
-        alarm = decide_series(rates.rate, budget.for_sensor(rates.sensor_id))
+        own = budget.for_sensor(rates.sensor_id)
+        alarm = decide_series(rates.rate, own, budget.confirmation)
         for first, last in span_rows(alarm):
             opened = int(rates.time[first])
             rarest = float(rates.rate[first : last + 1].min())
@@ -135,13 +145,13 @@ def rebuild(store: Store, budget: Budget, describe: Callable[[str], SensorInfo])
     for rates in _stored_rates(store, REACH_DAYS, None):
         states = alarm_column()
         own = budget.for_sensor(rates.sensor_id)
-        slots = np.zeros(len(rates.rate), np.int32)
-        alarm = decide(states, slots, rates.rate, np.full(len(slots), own, np.float32))
+        alarm = decide_one(states, rates.rate, own, budget.confirmation)
         alarms[rates.sensor_id] = states.get(0)
         tracker = Tracker(describe)
         for first, end in _windows(alarm):
             bounds = int(rates.time[first]), int(rates.time[end])
-            incidents += _retell(store, tracker, rates.sensor_id, own, bounds)
+            part = alarm[first : end + 1], own
+            incidents += _retell(store, tracker, rates.sensor_id, bounds, *part)
         running.update(tracker.running)
         wanted |= {incident_id(rates.sensor_id, int(rates.time[i])) for i, _ in span_rows(alarm)}
     final = {incident.id: incident for incident in incidents}
@@ -163,17 +173,23 @@ def _windows(alarm: np.ndarray[Any, np.dtype[np.uint8]]) -> Iterator[tuple[int, 
 
 
 def _retell(
-    store: Store, tracker: Tracker, sensor_id: str, own: float, bounds: tuple[int, int]
+    store: Store,
+    tracker: Tracker,
+    sensor_id: str,
+    bounds: tuple[int, int],
+    alarm: Bytes,
+    own: float,
 ) -> list[Incident]:
-    """Follow the stored rows of one incident again, from its opening row on."""
+    """Follow the stored rows of one incident again, from its opening row on, with their alarms."""
     told: list[Incident] = []
-    states = alarm_column()
+    done = 0
     for batch, rows in store.read(StoredVerdicts(sensor_id, *bounds)):
-        budget = np.full(len(rows), own, np.float32)
-        alarm = decide(states, np.zeros(len(rows), np.int32), rows.rate, budget)
         values = batch.select(rows.channels)
+        budget = np.full(len(rows), own, np.float32)
         judged: Verdicts = replace(rows, values=values, budget=budget)
-        told += tracker.follow(judged, alarm, held(rows.time, values))
+        bits = alarm[done : done + len(rows)]
+        told += tracker.follow(judged, bits, held(rows.time, values))
+        done += len(rows)
     return told
 
 

@@ -34,6 +34,10 @@ def write(sql: sqlite3.Connection, directory: Directory, commit: Commit) -> None
     sql.executemany(
         "DELETE FROM dead_letters WHERE id = ?", [(each,) for each in commit.dead_letters_removed]
     )
+    sql.executemany(
+        "UPDATE dead_letters SET reason = ? WHERE id = ?",
+        [(reason, each) for each, reason in commit.dead_letter_reasons.items()],
+    )
     sql.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(commit.cursors.items()))
     _settings(sql, commit.settings)
 
@@ -69,7 +73,8 @@ def sensor_info(sensor_id: str, document: str) -> SensorInfo:
     """A sensor from its stored part."""
     stored = json.loads(document)
     channels = {name: ChannelInfo(**each) for name, each in stored.pop("channels", {}).items()}
-    return SensorInfo(sensor_id, **stored, channels=channels)
+    edited = tuple(stored.pop("edited", ()))
+    return SensorInfo(sensor_id, **stored, channels=channels, edited=edited)
 
 
 def _sensors(sql: sqlite3.Connection, sensors: Iterable[SensorInfo]) -> None:

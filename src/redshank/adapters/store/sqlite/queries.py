@@ -24,7 +24,10 @@ from redshank.core.queries import (
     Incidents,
     IncidentTotals,
     Sensors,
+    SensorState,
+    SensorStates,
     Setting,
+    Sites,
     StoreTotals,
     Totals,
 )
@@ -63,6 +66,26 @@ def sensors(view: View, query: Sensors) -> Sequence[SensorStatus]:
     keys = [row[0] for row in rows]
     vitals, latest = _vitals(view, keys), _latest(view, keys)
     return [_sensor_status(row, vitals.get(row[0]), latest.get(row[0], {})) for row in rows]
+
+
+def sites(view: View, _: Sites) -> Sequence[str]:
+    """Answer :class:`Sites`."""
+    rows = view.sql.execute("SELECT DISTINCT site FROM sensors WHERE site > '' ORDER BY site")
+    return [row[0] for row in rows]
+
+
+def sensor_states(view: View, query: SensorStates) -> Sequence[SensorState]:
+    """Answer :class:`SensorStates`."""
+    where = _narrowed(query.text, query.site, query.status)
+    rows = view.sql.execute(
+        "SELECT sensor_id, ifnull(json_extract(info, '$.name'), ''), site, status, open_incidents"
+        f" FROM sensors{where} ORDER BY attention DESC, title, id LIMIT ? OFFSET ?",
+        (*where.values, query.limit, query.offset),
+    )
+    return [
+        SensorState(sensor_id, name or sensor_id, site, Status(status), still_open)
+        for sensor_id, name, site, status, still_open in rows
+    ]
 
 
 def count_sensors(view: View, query: CountSensors) -> Mapping[str, int]:
@@ -111,10 +134,11 @@ def count_incidents(view: View, query: CountIncidents) -> IncidentTotals:
 
 def dead_letters(view: View, query: DeadLetters) -> Sequence[DeadLetter]:
     """Answer :class:`DeadLetters`."""
-    where = _source(query.source)
+    where = _letters_where(query)
+    order = "DESC" if query.after is None else "ASC"
     rows = view.sql.execute(
         f"SELECT time, source, reason, raw, id FROM dead_letters{where}"
-        " ORDER BY id DESC LIMIT ? OFFSET ?",
+        f" ORDER BY id {order} LIMIT ? OFFSET ?",
         (*where.values, query.limit, query.offset),
     )
     return [DeadLetter(*row) for row in rows]
@@ -122,7 +146,7 @@ def dead_letters(view: View, query: DeadLetters) -> Sequence[DeadLetter]:
 
 def count_dead_letters(view: View, query: CountDeadLetters) -> int:
     """Answer :class:`CountDeadLetters`."""
-    where = _source(query.source)
+    where = _letters_where(query)
     found = view.sql.execute(f"SELECT count(*) FROM dead_letters{where}", where.values)
     return int(found.fetchone()[0])
 
@@ -198,10 +222,18 @@ def _incidents_where(view: View, query: Incidents | CountIncidents) -> Where:
     return where
 
 
-def _source(source: str | None) -> Where:
+def _letters_where(query: DeadLetters | CountDeadLetters) -> Where:
     where = Where()
-    if source is not None:
-        where.add("source = ?", source)
+    if query.source is not None:
+        where.add("source = ?", query.source)
+    if query.reason:
+        where.add("instr(lower(reason), lower(?)) > 0", query.reason)
+    if query.ids is not None:
+        where.add("id IN (SELECT value FROM json_each(?))", json.dumps(query.ids))
+    if query.before is not None:
+        where.add("time < ?", query.before)
+    if query.after is not None:
+        where.add("id > ?", query.after)
     return where
 
 
