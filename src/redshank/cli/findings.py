@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from redshank.cli.console import print_table, say
+from redshank.cli.console import console, print_table, say
 from redshank.core.clock import DAY, HOUR, MINUTE, format_time, from_micros
 from redshank.core.ports import Store
 from redshank.core.queries import CountIncidents, Incidents, Sensors, StoreTotals
@@ -15,6 +15,7 @@ from redshank.core.records import Incident
 
 MOST = 50
 """Rows of the table."""
+TABLE_WIDTH = 120
 COLOURS = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 
 
@@ -29,9 +30,12 @@ def found(store: Store, limit: int = MOST) -> list[tuple[str, Incident]]:
 
 
 def print_findings(store: Store) -> None:
-    """The table of incidents, and one sentence on everything."""
+    """The incidents, as a table where there is room for one, and one sentence on everything."""
     rows = found(store)
-    if rows:
+    if console().width < TABLE_WIDTH:
+        for name, incident in rows:
+            _print_lines(name, incident)
+    elif rows:
         columns = ("sensor", "what", "since (UTC)", "lasted", "severity", "as rare as")
         print_table(columns, map(_row, rows), "Incidents")
     say(summary(store))
@@ -103,13 +107,26 @@ def rarity(rate: float) -> str:
     return f"{30 / days:,.0f} times a month"
 
 
+def _print_lines(name: str, incident: Incident) -> None:
+    since = f"since {from_micros(incident.opened):%a %d %b %H:%M} UTC"
+    mark = Text(f"{incident.severity:>6}  ", style=COLOURS[incident.severity])
+    console().print(mark + Text(f"{name}: {incident.title}"))
+    console().print(
+        f"        {since}, for {_lasted(incident)}, {rarity(incident.rate)}", style="dim"
+    )
+
+
+def _lasted(incident: Incident) -> str:
+    return lasting(incident.last - incident.opened) + ("" if incident.closed else " so far")
+
+
 def _row(named: tuple[str, Incident]) -> Sequence[object]:
     name, incident = named
     return (
         name,
         incident.title,
         f"{from_micros(incident.opened):%a %d %b %H:%M}",
-        lasting(incident.last - incident.opened) + ("" if incident.closed else ", goes on"),
+        _lasted(incident),
         Text(incident.severity, style=COLOURS[incident.severity]),
         rarity(incident.rate),
     )
