@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redshank.adapters.bus.memory import MemoryBus
-from redshank.adapters.sources.opensensemap import OpenSenseMap, OpenSenseMapClient
+from redshank.adapters.sources.mqtt import Broker, Discovered, Mqtt, listen
+from redshank.adapters.sources.opensensemap import (
+    Archive,
+    History,
+    Lists,
+    OpenSenseMap,
+    OpenSenseMapClient,
+    find,
+    followed,
+    search,
+)
+from redshank.adapters.sources.opensensemap import Found as Found
+from redshank.adapters.sources.opensensemap import described as described_box
 from redshank.adapters.sources.replay import FileReplay, demo_source
 from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.config import Config
-from redshank.core.ports import AlertChannel, Bus, Receipt, Source, Store
+from redshank.core.ports import AcknowledgedSource, AlertChannel, Bus, Parcel, Source, Store
 from redshank.core.queries import Sensors
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
+from redshank.core.wide import WideTable, wide_table
+from redshank.detect.alarm import Confirmation
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.services.context import Context, FetchBoxes
-from redshank.services.ingest import Ingest, add, deliver
+from redshank.services.fetch import Tell, collect_box, store_box
+from redshank.services.ingest import Ingest, deliver
 from redshank.services.ingest_report import BoxReport
 from redshank.services.notify import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PATIENCE = 900.0
+"""Seconds that a fetch waits for a failing server altogether; the rest is left for later."""
 STORE_NAME = "redshank.sqlite"
 """The store's file in the data folder."""
+RESTART_SECONDS = 30.0
+"""After an error that somebody must mend, a live source is tried again this much later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +99,19 @@ async def open_service(
         bus = MemoryBus(config.queue_readings)
         telemetry.queue_readings.set_function(lambda: bus.waiting)
         describe = partial(described, store)
-        pipeline = Pipeline(budgets.load(store, config.alarm_budget), describe, config.min_effect)
+        pipeline = Pipeline(
+            budgets.load(store, config.alarm_budget, Confirmation.parse(config.alarm_confirm)),
+            describe,
+            config.min_effect,
+        )
         runner = Runner(bus, store, pipeline, clock, telemetry, config.commit_readings)
         if alerts:
             runner.listen(Notifier(alerts, describe))
-        fetch = _fetcher(config, bus, sources)
+        fetch = _fetcher(config, bus, store, clock)
         context = Context(config, clock, store, bus, runner, telemetry, fetch)
         runner.start()
         try:
-            yield Service(context, [Ingest(context, source) for source in sources])
+            yield Service(context, [_ingest(context, source) for source in sources])
         finally:
             runner.stop()
 
@@ -117,12 +140,121 @@ def demo_sources() -> list[Source]:
     return [demo_source()]
 
 
+def configured_sources(config: Config) -> list[Source]:
+    """All live sources of a configuration."""
+    return box_sources(config) + mqtt_sources(config)
+
+
 def box_sources(config: Config) -> list[Source]:
-    """The openSenseMap boxes of a configuration, live."""
-    if not config.opensensemap_boxes:
+    """The openSenseMap boxes of a configuration, live: those named, and those that are found."""
+    find_more = _finder(config)
+    if not config.opensensemap_boxes and find_more is None:
         return []
     pause = config.opensensemap_poll_seconds
-    return [OpenSenseMap(config.opensensemap_boxes, _client(config), poll_seconds=pause)]
+    client = _client(config)
+    return [OpenSenseMap(config.opensensemap_boxes, client, poll_seconds=pause, find=find_more)]
+
+
+async def find_boxes(config: Config, fresh: bool = False, **wanted: Any) -> list[Found]:
+    """Boxes of openSenseMap that fit; a list that is younger than an hour is used again.
+
+    Args:
+        config: which server.
+        fresh: ask the server in any case.
+        wanted: see :func:`redshank.adapters.sources.opensensemap.search`.
+
+    Raises:
+        ConfigError: what is wanted makes no sense.
+        SourceError: the server cannot be reached or refuses.
+    """
+    wish = search(**wanted)
+    kept = None if fresh else Lists(config.data_dir / "cache", config.opensensemap_url)
+    async with aclosing(_client(config, PATIENCE)) as client:
+        return await find(client, wish, kept)
+
+
+async def register_boxes(config: Config, found: Sequence[Found]) -> None:
+    """Enter boxes into the registry of sensors, before any reading of theirs is there."""
+    async with open_service(config) as service:
+        parcel = Parcel(sensors=[described_box(one.box) for one in found])
+        await deliver(service.context.bus, parcel, OpenSenseMap.name)
+
+
+async def fetch_boxes(
+    config: Config,
+    bus: Bus,
+    store: Store,
+    box_ids: Sequence[str],
+    tell: Tell | None = None,
+    again: bool = False,
+    **what: Any,
+) -> list[BoxReport]:
+    """Bring the past of boxes into the store, scored, one box after the other.
+
+    Args:
+        config: which servers.
+        bus: takes the readings.
+        store: knows how far each box is read.
+        box_ids: the boxes.
+        tell: called as it goes on.
+        again: read once more what was read before.
+        what: ``start``, ``end``, ``phenomena`` of :class:`History`.
+
+    Raises:
+        StoreError: readings cannot be kept.
+    """
+    async with _histories(config, box_ids, **what) as sources:
+        return [
+            await store_box(bus, store, source, again, _share(tell, i, len(sources), source.box_id))
+            for i, source in enumerate(sources)
+        ]
+
+
+async def collect_boxes(
+    config: Config, box_ids: Sequence[str], tell: Tell | None = None, **what: Any
+) -> tuple[WideTable, list[SensorInfo]]:
+    """The past of boxes as one table, beside what is known of them; nothing is stored.
+
+    Raises:
+        NotFoundError: there is no such box.
+        SourceError: one of them cannot be read to the end.
+    """
+    parcels: list[Parcel] = []
+    async with _histories(config, box_ids, **what) as sources:
+        for i, source in enumerate(sources):
+            share = _share(tell, i, len(sources), source.box_id)
+            parcels += await collect_box(source, share)
+    batches = [batch for parcel in parcels for batch in parcel.batches]
+    return wide_table(batches), [info for parcel in parcels for info in parcel.sensors]
+
+
+def mqtt_sources(config: Config) -> list[Source]:
+    """The MQTT topics of a configuration.
+
+    Raises:
+        ConfigError: address, topics or certificates cannot be used.
+    """
+    if not config.mqtt_url:
+        return []
+    source = Mqtt(
+        _broker(config),
+        config.mqtt_topics,
+        client_id=config.mqtt_client_id,
+        payload=config.mqtt_payload,
+        value_path=config.mqtt_value_path,
+        time_path=config.mqtt_time_path,
+    )
+    return [source]
+
+
+async def discover_mqtt(config: Config, seconds: float) -> Discovered:
+    """Listen to everything at the broker of a configuration, and propose how to read it.
+
+    Raises:
+        ConfigError: the address or certificates cannot be used.
+        SourceError: the broker cannot be reached or refuses.
+    """
+    return await listen(_broker(config), seconds)
 
 
 def simulator(preset: str, **how: Any) -> Simulator:
@@ -143,44 +275,85 @@ def described(store: Store, sensor_id: str) -> SensorInfo:
     return found[0].info if found else SensorInfo(sensor_id)
 
 
-def _client(config: Config) -> OpenSenseMapClient:
-    return OpenSenseMapClient(config.opensensemap_url, contact=config.opensensemap_contact)
+def _ingest(context: Context, source: Source) -> Ingest:
+    """Sources that somebody else keeps readings for are tried again whatever happens."""
+    restart = RESTART_SECONDS if isinstance(source, AcknowledgedSource) else None
+    return Ingest(context, source, restart)
 
 
-def _fetcher(config: Config, bus: Bus, sources: Sequence[Source]) -> FetchBoxes:
-    """Fetching on demand: same client, bus and pipeline as the live boxes, where there are any."""
-    live = next((source for source in sources if isinstance(source, OpenSenseMap)), None)
+def _broker(config: Config) -> Broker:
+    password = config.mqtt_password
+    return Broker.at(
+        config.mqtt_url,
+        password.get_secret_value() if password else None,
+        config.mqtt_ca_file,
+        config.mqtt_cert_file,
+        config.mqtt_key_file,
+    )
+
+
+def _client(config: Config, patience: float | None = None) -> OpenSenseMapClient:
+    return OpenSenseMapClient(config.opensensemap_url, **_manners(config, patience))
+
+
+def _manners(config: Config, patience: float | None) -> dict[str, Any]:
+    return {
+        "contact": config.opensensemap_contact,
+        "spacing": config.opensensemap_spacing_seconds,
+        "patience": patience,
+    }
+
+
+def _finder(config: Config) -> Callable[[], Awaitable[list[str]]] | None:
+    """Searches for boxes to follow; None where no search is configured."""
+    near, bbox = config.opensensemap_near, config.opensensemap_bbox
+    tags = config.opensensemap_grouptags
+    if not (near or bbox or tags):
+        return None
+    search(near=near, bbox=bbox, grouptags=tags)  # a mistake is told at the start
+
+    async def ids() -> list[str]:
+        found = await find_boxes(config, near=near, bbox=bbox, grouptags=tags)
+        return followed(found, config.opensensemap_most_boxes)
+
+    return ids
+
+
+@asynccontextmanager
+async def _histories(
+    config: Config, box_ids: Sequence[str], **what: Any
+) -> AsyncIterator[list[History]]:
+    """The past of each of these boxes, over shared connections."""
+    async with AsyncExitStack() as open_ones:
+        client = _client(config, PATIENCE)
+        open_ones.push_async_callback(client.aclose)
+        archive = None
+        if config.opensensemap_archive_url:
+            manners = _manners(config, PATIENCE)
+            archive = Archive(config.opensensemap_archive_url, **manners)
+            open_ones.push_async_callback(archive.aclose)
+        days = config.opensensemap_archive_days
+        yield [
+            History(one, client, archive=archive, archive_days=days, **what)
+            for one in dict.fromkeys(box_ids)
+        ]
+
+
+def _share(tell: Tell | None, number: int, count: int, name: str) -> Tell | None:
+    """Progress of one of several boxes as progress of the whole."""
+    if tell is None:
+        return None
+    return lambda part, text: tell((number + part) / count, f"box {name}, {text}")
+
+
+def _fetcher(config: Config, bus: Bus, store: Store, clock: Clock) -> FetchBoxes:
+    """Fetching on demand, by the same way as ``redshank fetch``."""
 
     async def fetch(
         box_ids: Sequence[str], phenomena: Sequence[str], since: int | None
     ) -> list[BoxReport]:
         boxes = tuple(box_ids) or config.opensensemap_boxes
-        if live:
-            return [await _fetched(bus, live, box, phenomena, since) for box in boxes]
-        async with aclosing(_client(config)) as client:
-            source = OpenSenseMap(boxes, client)
-            return [await _fetched(bus, source, box, phenomena, since) for box in boxes]
+        what: dict[str, Any] = {"start": since, "phenomena": phenomena, "clock": clock}
+        return await fetch_boxes(config, bus, store, boxes, **what)
 
     return fetch
-
-
-async def _fetched(
-    bus: Bus, source: OpenSenseMap, box_id: str, phenomena: Sequence[str], since: int | None
-) -> BoxReport:
-    """Fetch one box, store and score what it brought."""
-    box = await source.fetch_box(box_id, since, None, phenomena)
-    total = Receipt()
-    for parcel in box.parcels:
-        total = add(total, await deliver(bus, parcel, source.name))
-    return BoxReport(
-        box.box_id,
-        box.name,
-        box.read,
-        total.stored,
-        total.duplicates,
-        total.conflicts,
-        total.flagged,
-        total.anomalies,
-        tuple(box.unmapped),
-        box.error,
-    )

@@ -41,7 +41,9 @@ FOUNDING_NAMES: Mapping[str, str] = {
 }
 """Plain names that are understood as they stand, and the setting that each one means."""
 
-_NOT_SETTINGS = frozenset({"REDSHANK_REQUIRE_SERVICES", "REDSHANK_TEST_CHROMIUM"})  # for tests
+_NOT_SETTINGS = frozenset(  # for tests
+    {"REDSHANK_REQUIRE_SERVICES", "REDSHANK_TEST_CHROMIUM", "REDSHANK_TEST_MQTT_URL"}
+)
 _MASK = "********"
 
 
@@ -95,6 +97,29 @@ class Config(BaseModel):
     max_body_bytes: int = _setting(
         64 * 1024 * 1024, "Largest request body, after unpacking.", "bytes", ge=1024
     )
+    max_line_bytes: int = _setting(
+        10_000_000,
+        "Longest line of a body that is made of lines, after unpacking; the number of lines has "
+        "no limit.",
+        "bytes",
+        ge=1024,
+    )
+    rate_limit_readings: float | None = _setting(
+        None,
+        "Readings per second that each API key may send, or each address where no key is set; "
+        "empty for no limit.",
+        "readings per second",
+        gt=0,
+        allow_inf_nan=False,
+    )
+    line_sensor_tags: Texts = _setting(
+        ("sensor_id", "sensor", "device"),
+        "Tags of line protocol that name a sensor, the strongest first.",
+    )
+    line_containers: Texts = _setting(
+        ("sensor", "sensors", "reading", "readings", "measurement", "measurements", "data"),
+        "Measurements of line protocol that are left out of the names of channels.",
+    )
     queue_readings: int = _setting(
         200_000,
         "Readings that may wait to be scored; beyond that senders are told to come back later.",
@@ -107,6 +132,12 @@ class Config(BaseModel):
         "per sensor and 30 days",
         gt=0,
         allow_inf_nan=False,
+    )
+    alarm_confirm: str = _setting(
+        "1 of 1",
+        "N of M: how many of the latest M readings must be within the alarm budget before an "
+        "incident opens.",
+        pattern=r"^\s*\d{1,2}\s*of\s*\d{1,2}\s*$",
     )
     retention_days: int | None = _setting(
         None, "Readings and verdicts older than this are deleted; empty keeps them.", "days", ge=1
@@ -125,6 +156,64 @@ class Config(BaseModel):
     )
     opensensemap_poll_seconds: float = _setting(
         60.0, "Pause between two looks at a box.", "seconds", ge=1, allow_inf_nan=False
+    )
+    opensensemap_near: str = _setting(
+        "", "Follow the boxes around `longitude,latitude` or `longitude,latitude,metres`, too."
+    )
+    opensensemap_bbox: str = _setting(
+        "", "Follow the boxes in `west,south,east,north` (degrees), too."
+    )
+    opensensemap_grouptags: Texts = _setting(
+        (), "Follow the boxes that carry all of these group tags, too."
+    )
+    opensensemap_most_boxes: int = _setting(
+        60, "Most boxes that a search may add; each costs a request in every round.", ge=1
+    )
+    opensensemap_archive_url: str = _setting(
+        "https://archive.opensensemap.org",
+        "Daily archive for what lies far back; empty for none.",
+        pattern=r"^$|^https?://[^\s/]+",
+    )
+    opensensemap_archive_days: int = _setting(
+        365, "Only what is older than this is read from the archive.", "days", ge=2
+    )
+    opensensemap_spacing_seconds: float = _setting(
+        1.0,
+        "Least time between two requests to one server; 0 only for a server of your own.",
+        "seconds",
+        ge=0,
+        allow_inf_nan=False,
+    )
+    mqtt_url: str = _setting(
+        "",
+        "MQTT 5 broker to read from, `mqtt://user@host:1883` or `mqtts://…`; empty for none.",
+        pattern=r"^$|^mqtts?://[^\s/]+$",
+    )
+    mqtt_password: SecretStr | None = _setting(None, "Password at the broker.")
+    mqtt_topics: Texts = _setting(
+        ("sensors/#",),
+        "Topic templates such as `sensors/{sensor_id}/{channel}`, with `{site}`, `+` and `#`; "
+        "`=number`, `=json`, `=senml` or `=sparkplug` behind one says what its payloads are.",
+        min_length=1,
+    )
+    mqtt_payload: Literal["auto", "number", "json", "senml", "sparkplug"] = _setting(
+        "auto", "What payloads are where the topic's template does not say it."
+    )
+    mqtt_value_path: str = _setting(
+        "", "Where JSON payloads hold the number or the channels, e.g. `data.readings`."
+    )
+    mqtt_time_path: str = _setting(
+        "", "Where JSON payloads hold the time if not in `timestamp`, e.g. `meta.ts`."
+    )
+    mqtt_client_id: str = _setting(
+        "", "Name of the session at the broker; empty makes one up and keeps it."
+    )
+    mqtt_ca_file: Path | None = _setting(
+        None, "Certificates to trust the broker by; empty for the system's."
+    )
+    mqtt_cert_file: Path | None = _setting(None, "Our own certificate for the broker.")
+    mqtt_key_file: Path | None = _setting(
+        None, "Its key; empty if it is in the same file."
     )
     cors_origins: Texts = _setting(
         (), "Other web origins whose pages may call the API, e.g. `https://example.org`."
@@ -338,9 +427,14 @@ def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[st
             yield message
             continue
         key = str(problem["loc"][0])
-        value = _MASK if key == "api_key" else repr(problem["input"])
+        value = _MASK if _is_secret(key) else repr(problem["input"])
         name = ".".join(map(str, problem["loc"]))
         yield f"{name} = {value} ({origins.get(key, 'given')}) cannot be used: {message}"
+
+
+def _is_secret(key: str) -> bool:
+    field = Config.model_fields.get(key)
+    return field is not None and "SecretStr" in str(field.annotation)
 
 
 # --- words for documentation ---------------------------------------------------------------------
@@ -352,6 +446,7 @@ def _kind(annotation: Any) -> str:
     for sign, word in (
         ("Literal['text'", "`text` or `json`"),
         ("Literal['DEBUG'", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`"),
+        ("Literal['auto'", "`auto`, `number`, `json`, `senml` or `sparkplug`"),
         ("Mapping", "`name=number` pairs"),
         ("tuple", "list"),
         ("SecretStr", "secret text"),
@@ -365,4 +460,6 @@ def _kind(annotation: Any) -> str:
 
 
 def _as_text(default: Any) -> str:
-    return "" if default in (None, (), {}) else str(default)
+    if isinstance(default, tuple):
+        return ", ".join(default)
+    return "" if default in (None, {}) else str(default)

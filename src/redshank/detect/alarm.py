@@ -49,6 +49,19 @@ class Confirmation:
             text = f"{self.needed} of {self.window}"
             raise FieldError("confirmation", text, "is not N of M with 1 <= N <= M <= 32")
 
+    @classmethod
+    def parse(cls, text: str) -> Confirmation:
+        """From words like "2 of 5".
+
+        Raises:
+            FieldError: it is not of that form.
+        """
+        needed, _, window = text.partition("of")
+        try:
+            return cls(int(needed), int(window))
+        except ValueError:
+            raise FieldError("confirmation", text, 'is not like "2 of 5"') from None
+
 
 AT_ONCE = Confirmation()
 
@@ -95,8 +108,15 @@ def decide(
     return out
 
 
-def decide_series(rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE) -> Bytes:
-    """Alarm bits of one sensor's stored rates, from its first row on."""
+def decide_one(
+    states: StructColumn, rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE
+) -> Bytes:
+    """Alarm bits of the next rows of one sensor, whose state is the first of ``states``."""
     slots = np.zeros(len(rate), np.int32)
     budgets = np.full(len(rate), budget, np.float32)
-    return decide(alarm_column(), slots, rate, budgets, confirmation)
+    return decide(states, slots, rate, budgets, confirmation)
+
+
+def decide_series(rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE) -> Bytes:
+    """Alarm bits of one sensor's stored rates, from its first row on."""
+    return decide_one(alarm_column(), rate, budget, confirmation)

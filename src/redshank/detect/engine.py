@@ -15,7 +15,7 @@ import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.core.clock import MONTH, SECOND
-from redshank.detect.alarm import Alarm, alarm_column, decide
+from redshank.detect.alarm import AT_ONCE, Alarm, Confirmation, alarm_column, decide
 from redshank.detect.channelstate import (
     MAX_CHANNELS,
     Alignment,
@@ -52,6 +52,7 @@ class EngineSettings:
         rests_at_zero: tells of a channel's name whether it may stay at zero for any time.
         min_effect: channel name to the least deviation in its unit that may alarm.
         units: channel name to factor and offset from other units of its quantity to its own.
+        confirmation: N of M rows within the budget before an incident opens.
         row_months: rate unit is a month of 8,640 rows instead of 30 days of event time.
     """
 
@@ -59,6 +60,7 @@ class EngineSettings:
     rests_at_zero: Callable[[str], bool] = lambda name: True
     min_effect: Mapping[str, float] = field(default_factory=dict)
     units: Callable[[str], Conversions] = lambda name: ()
+    confirmation: Confirmation = AT_ONCE
     row_months: bool = False
 
 
@@ -265,7 +267,7 @@ class Engine:
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
         budget = self.budget[rows.slots]
-        alarm = decide(self._alarm, rows.slots, rate, budget)
+        alarm = decide(self._alarm, rows.slots, rate, budget, self.settings.confirmation)
         learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
         clear = 5.0 * budget * (MONTH_ROWS / per_month)

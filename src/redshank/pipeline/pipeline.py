@@ -91,7 +91,10 @@ class Pipeline:
         self.budget = budget
         self.describe = describe
         self.settings = EngineSettings(
-            rests_at_zero=rests_at_zero, min_effect=dict(min_effect or {}), units=other_units
+            rests_at_zero=rests_at_zero,
+            min_effect=dict(min_effect or {}),
+            units=other_units,
+            confirmation=budget.confirmation,
         )
         self.clear()
 

@@ -86,12 +86,12 @@ def preview(
     now = _in_force(context)
     own = {} if sensor_id is not None else now.own
     count = len(budgets.preview(context.store, now, days, sensor_id))
-    wanted = Budget(per_sensor_month, own)
+    wanted = replace(now, per_sensor_month=per_sensor_month, own=own)
     return Answer(_previewed(context.store, wanted, days, sensor_id, count))
 
 
 def _in_force(context: Context) -> Budget:
-    return budgets.load(context.store, context.config.alarm_budget)
+    return context.runner.budget
 
 
 def _previewed(
