@@ -37,6 +37,7 @@ LOCKS = {
     "run": ["pyproject.toml"],
     "bench": ["pyproject.toml", "--extra", "bench"],
     "test": ["--group", "pyproject.toml:test"],
+    "fuzz": ["--group", "pyproject.toml:fuzz"],
     "browser": ["--group", "pyproject.toml:browser"],
     "lint": ["--group", "pyproject.toml:lint"],
     "build": ["--group", "pyproject.toml:build"],

@@ -8,8 +8,8 @@ import pytest
 
 from redshank.core.errors import OverloadedError, StoreError
 from redshank.core.ports import Parcel
-from redshank.services.api.body import unpack
 from redshank.services.api.problems import Problem
+from redshank.services.api.unpacking import unpack
 
 GOOD = {"sensor_id": "a", "timestamp": "2026-01-31T12:00:00Z", "temperature": 21.5, "room": "north"}
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -130,7 +130,8 @@ BROKEN = {
     "a damaged gzip": (gzip.compress(b"x")[:-4] + b"abcd", {**JSON, "Content-Encoding": "gzip"},
                        400, "damaged"),
     "brotli": (b"{}", {**JSON, "Content-Encoding": "br"}, 415, "'br'"),
-    "CSV": (b"a,b", {"Content-Type": "text/csv"}, 415, "text/csv"),
+    "a picture": (b"a,b", {"Content-Type": "image/png"}, 415, "image/png"),
+    "CSV without a header": (b"a,b", {"Content-Type": "text/csv"}, 400, "sensor_id"),
     "no type": (b"{}", {}, 415, "Content-Type"),
     "a charset": (b"{}", {"Content-Type": "application/json; charset=latin-1"}, 415, "latin-1"),
 }  # fmt: skip

@@ -143,7 +143,7 @@ def routes(app):
 def documented():
     """Method and path of every call that docs/http.md names."""
     found = set()
-    pattern = r"`((?:GET|POST|PUT|PATCH|DELETE|WS|GET\\\|POST)) (/[^`?\s]*)"
+    pattern = r"`((?:GET|HEAD|POST|PUT|PATCH|DELETE|WS|GET\\\|POST)) (/[^`?\s]*)"
     for methods, path in re.findall(pattern, DOCS.read_text("utf-8")):
         for method in methods.replace("\\", "").split("|"):
             found.add(f"{method} {path}")

@@ -18,6 +18,7 @@ from redshank.services.api import (
     events,
     guide,
     incidents,
+    influx,
     ingest,
     model,
     predict,
@@ -31,11 +32,26 @@ from redshank.services.api import (
 from redshank.services.api.answers import Answer
 from redshank.services.api.gate import Access, Gate
 from redshank.services.api.hub import Hub
+from redshank.services.api.idempotency import Idempotency
+from redshank.services.api.limits import RateLimits
 from redshank.services.api.measures import Measured, Measures
 from redshank.services.api.page import Page, PageFaces
 from redshank.services.context import Context
 
-_PARTS = (readings, predict, model, events, sensors, incidents, budget, ingest, system, ws, guide)
+_PARTS = (
+    readings,
+    influx,
+    predict,
+    model,
+    events,
+    sensors,
+    incidents,
+    budget,
+    ingest,
+    system,
+    ws,
+    guide,
+)
 _EXTRA_SCHEMAS = (schemas.Problem, bodies.ReadingIn)
 
 
@@ -60,6 +76,8 @@ def create_app(context: Context) -> FastAPI:
     app.state.started = context.clock.monotonic()
     app.state.access = Access(context.config)
     app.state.hub = Hub(context, measures)
+    app.state.limits = RateLimits(context.config.rate_limit_readings, context.clock)
+    app.state.idempotency = Idempotency(context)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     problems.install(app)
     for part in _PARTS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,12 +12,10 @@ from fastapi.routing import APIRoute
 
 from redshank.core.errors import FileFormatError
 from redshank.services.api.problems import Problem
+from redshank.services.api.unpacking import ENCODINGS, too_large, unpack
 
 LARGE = 64 * 1024
 """Bodies from this size on are unpacked and decoded in a worker thread."""
-
-_GZIP = 16 + zlib.MAX_WBITS
-_STEP = 1024 * 1024
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -29,39 +26,30 @@ async def read_body(request: Request, limit: int) -> bytes:
         FileFormatError: what is packed is broken or ends early.
     """
     packed = await _received(request, limit)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
+    encoding = content_encoding(request)
+    if encoding is None:
         return packed
-    if encoding not in ("gzip", "x-gzip"):
-        raise Problem(415, f"Content-Encoding: {encoding!r} is not understood; use gzip or none")
     if len(packed) < LARGE // 8:
-        return unpack(packed, limit)
-    return await asyncio.to_thread(unpack, packed, limit)
+        return unpack(packed, limit, encoding)
+    return await asyncio.to_thread(unpack, packed, limit, encoding)
 
 
-def unpack(packed: bytes, limit: int) -> bytes:
-    """The content of a gzip body; stops as soon as it grows over ``limit`` bytes.
+def content_encoding(request: Request) -> str | None:
+    """How the body is packed, None if it is not.
 
     Raises:
-        Problem: 413 it unpacks to more.
-        FileFormatError: it is not gzip, damaged, or ends early.
+        Problem: 415 it is unknown.
     """
-    parts: list[bytes] = []
-    size = 0
-    rest = packed
-    while rest or not parts:
-        member = zlib.decompressobj(_GZIP)
-        while not member.eof:
-            part = _step(member, rest, size)
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit, "unpacks to more")
-            if not part and not member.unconsumed_tail and not member.eof:
-                raise FileFormatError(_broken("ends early", len(packed), size))
-            parts.append(part)
-            rest = member.unconsumed_tail
-        rest = member.unused_data.lstrip(b"\0")
-    return b"".join(parts)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return None
+    encoding = encoding.removeprefix("x-")
+    if encoding not in ENCODINGS:
+        known = ", ".join(ENCODINGS)
+        raise Problem(
+            415, f"Content-Encoding: {encoding!r} is not understood; use one of {known} or none"
+        )
+    return encoding
 
 
 def media_type(request: Request) -> str:
@@ -130,32 +118,12 @@ class JsonRoute(APIRoute):
 async def _received(request: Request, limit: int) -> bytes:
     claimed = request.headers.get("content-length", "")
     if claimed.isdigit() and int(claimed) > limit:
-        raise _too_large(limit, f"has {int(claimed)}")
+        raise too_large(limit, f"has {int(claimed)}")
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit, "has more")
+            raise too_large(limit, "has more")
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _step(member: Any, rest: bytes, size: int) -> bytes:
-    try:
-        part: bytes = member.decompress(rest, _STEP)
-    except zlib.error as error:
-        raise FileFormatError(_broken(f"is damaged ({error})", len(rest), size)) from error
-    return part
-
-
-def _broken(how: str, packed: int, size: int) -> str:
-    return f"the gzip body {how}: {packed} bytes in, {size} out; nothing was taken, send it again"
-
-
-def _too_large(limit: int, how: str) -> Problem:
-    return Problem(
-        413,
-        f"the body may have {limit} bytes after unpacking and {how}; send it in parts or raise "
-        "REDSHANK_MAX_BODY_BYTES",
-    )

@@ -7,6 +7,7 @@ Sec-Fetch-Site headers stop calls that another site's page makes.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from urllib.parse import urlsplit
@@ -62,9 +63,16 @@ class Access:
             return self._wrong_host(headers) or self._wrong_origin(scope, headers, socket)
         if socket or _is_open(scope, headers) or self._is_preflight(scope, headers):
             return None
-        if self.key_fits(headers.get("x-api-key", "")):
+        if any(map(self.key_fits, _keys(headers))):
             return None
         return Problem(401, "send the API key in the header X-API-Key")
+
+    def caller(self, scope: Scope) -> str:
+        """Who calls, for limits: the key that was shown, or the address where no key is set."""
+        if self._key is not None:
+            return "key"
+        client = scope.get("client")
+        return str(client[0]) if client else ""
 
     def _is_preflight(self, scope: Scope, headers: Headers) -> bool:
         return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
@@ -126,6 +134,27 @@ def _completed(send: Send) -> Send:
 def _is_open(scope: Scope, headers: Headers) -> bool:
     path = scope["path"]
     return path in _OPEN or path.startswith("/assets/") or wants_page(scope, headers)
+
+
+def _keys(headers: Headers) -> list[str]:
+    """The keys that a call shows: redshank's own way, InfluxDB's, and that of senseBoxes."""
+    scheme, _, rest = headers.get("authorization", "").strip().partition(" ")
+    shown = [headers.get("x-api-key", "")]
+    if rest and scheme.lower() in ("token", "bearer"):
+        shown.append(rest.strip())
+    elif rest and scheme.lower() == "basic":
+        shown.append(_password(rest))
+    elif not rest:
+        shown.append(scheme)
+    return [key for key in shown if key]
+
+
+def _password(credentials: str) -> str:
+    try:
+        text = base64.b64decode(credentials, validate=True).decode()
+    except ValueError:
+        return ""
+    return text.partition(":")[2]
 
 
 def _hostname(host: str) -> str:

@@ -46,6 +46,7 @@ COLUMNS = (
     "duration_seconds",
     "severity",
     "kind",
+    "origin",
     "title",
     "text",
     "rate",

@@ -50,9 +50,10 @@ _WHEN = {
     401: "key missing or wrong",
     403: "calls from that host or origin are not allowed",
     404: "there is no such thing",
+    409: "a request with the same idempotency key is under way",
     413: "body too large",
     415: "content type or encoding is not understood",
     422: "a field is missing or cannot be used",
-    429: "the queue is full; nothing was taken",
+    429: "the queue is full or the caller sends too much; nothing was taken",
     503: "starting or stopping, or the store cannot be written",
 }

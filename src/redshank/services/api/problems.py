@@ -32,6 +32,7 @@ _KINDS = {
     403: ("forbidden-origin", "Calls from there are not allowed"),
     404: ("not-found", "There is no such thing"),
     405: ("method-not-allowed", "The method is not allowed here"),
+    409: ("under-way", "The same request is under way"),
     413: ("too-large", "The body is too large"),
     415: ("unsupported-type", "The content type or encoding is not understood"),
     422: ("invalid-field", "A field cannot be used"),

@@ -1,38 +1,37 @@
-"""Readings in: decoded in columns, handed to the bus as one parcel, answered when durable."""
+"""Readings in: decoded in columns, handed to the bus in parcels, answered when durable."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
-from redshank.core.clock import Clock
-from redshank.core.decode import Decoded, RowError, decode_json, decode_ndjson
+from redshank.core.decoded import Decoded
 from redshank.core.errors import FileFormatError, OverloadedError
-from redshank.core.ports import Parcel, Receipt
+from redshank.core.ports import Parcel
 from redshank.core.records import DeadLetter
 from redshank.services.api.answers import Answer
 from redshank.services.api.bodies import READING_EXAMPLE
 from redshank.services.api.body import LARGE, media_type, read_body
+from redshank.services.api.formats import CSV, JSON, LINES, NDJSON, PLAIN, Decode, decoder
+from redshank.services.api.idempotency import HEADER, HashedRequest
 from redshank.services.api.params import responses
-from redshank.services.api.problems import Problem
-from redshank.services.api.schemas import Taken
+from redshank.services.api.pieces import Piece, pieces
+from redshank.services.api.schemas import Taken as TakenOut
+from redshank.services.api.taking import Taken, Taking
 from redshank.services.context import Context
 
 router = APIRouter(tags=["readings"])
 
-LISTED_ERRORS = 100
 MOST_RAW = 64 * 1024
-_JSON = ("application/json",)
-_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
-
+_TEXT = {"schema": {"type": "string"}}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {
+            JSON[0]: {
                 "schema": {
                     "anyOf": [
                         {"$ref": "#/components/schemas/ReadingIn"},
@@ -41,101 +40,124 @@ _BODY = {
                 },
                 "example": READING_EXAMPLE,
             },
-            "application/x-ndjson": {"schema": {"type": "string"}},
+            NDJSON[0]: _TEXT,
+            CSV[0]: {**_TEXT, "example": "sensor_id,timestamp,temperature\na,1769860800,21.5\n"},
+            LINES[0]: {**_TEXT, "example": "sensor,device=a temperature=21.5"},
+            PLAIN[0]: {**_TEXT, "example": "sensor,device=a temperature=21.5"},
         },
-    }
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ],
 }
 
 
 @router.post(
     "/readings",
-    summary="Take readings: a JSON object, an array, or one object per line",
-    response_model=Taken,
-    responses=responses(400, 413, 415, 422, 429, 503),
+    summary="Take readings: JSON, one object per line, CSV or line protocol",
+    response_model=TakenOut,
+    responses=responses(400, 409, 413, 415, 422, 429, 503),
     openapi_extra=_BODY,
 )
-async def take_readings(request: Request) -> Answer:
+async def take_readings(
+    request: Request, details: Annotated[bool, Query(description="a result for each row")] = False
+) -> Answer:
     """Answers when everything accepted is durable and scored; good rows are kept beside bad ones.
 
-    `Content-Encoding: gzip` is allowed. Sending the same request again changes nothing.
+    `Content-Encoding` may be `gzip`, `deflate` or `zstd`. Sending the same request again changes
+    nothing; with an `Idempotency-Key` it also gets the same answer.
     """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return Answer(await _take(request, details))
+    known = request.app.state.idempotency
+    hashed = HashedRequest(request)
+    known.begin(key)
+    try:
+        stored = await known.known(key, hashed)
+        if stored is not None:
+            return Answer(stored, headers={"Idempotent-Replayed": "true"})
+        answer = await _take(hashed, details)
+        await known.keep(key, hashed, answer)
+        return Answer(answer)
+    finally:
+        known.end(key)
+
+
+async def _take(request: Request, details: bool) -> dict[str, Any]:
     context: Context = request.app.state.context
     kind = media_type(request)
-    if kind not in _JSON + _LINES:
-        known = ", ".join((_JSON[0], _LINES[0]))
-        raise Problem(415, f"Content-Type: {kind!r} is not understood; use one of {known}")
-    body = await read_body(request, context.config.max_body_bytes)
+    decode = decoder(kind, context.config)
+    taking = begin(request, "http")
+    if kind in JSON or details:
+        content = await read_body(request, context.config.max_body_bytes)
+        decoded = await decoded_piece(context, decode, Piece(content, True, True))
+        await (taking.take_each(decoded) if details else taking.take(decoded))
+    else:
+        await take_pieces(request, decode, taking)
+    taken = await taking.finish()
+    taken.check_usable(lines=kind not in JSON)
+    return taken.members(lines=kind not in JSON)
+
+
+def begin(request: Request, source: str) -> Taking:
+    """Begin to take a request's rows.
+
+    Raises:
+        OverloadedError: the caller sends more than it may.
+    """
+    state = request.app.state
+    caller = state.access.caller(request.scope)
+    state.limits.check(caller)
+    return Taking(state.context, source, state.limits, caller)
+
+
+async def take_pieces(request: Request, decode: Decode, taking: Taking) -> Taken:
+    """Take the rows of a body of lines, whatever its size, as they come.
+
+    Raises:
+        FileFormatError: the body, or a later part of it, is not what it says it is.
+        OverloadedError: there is no room for the first piece; nothing was taken.
+    """
+    context: Context = request.app.state.context
+    config = context.config
+    offset = 0
+    async for piece in _pieces(request, config.max_body_bytes, config.max_line_bytes):
+        decoded = await decoded_piece(context, decode, piece)
+        await taking.take(decoded, offset, patient=not piece.first)
+        offset += piece.content.count(b"\n")
+    return await taking.finish()
+
+
+async def _pieces(request: Request, limit: int, longest: int) -> AsyncIterator[Piece]:
+    async for piece in pieces(request, limit, longest):
+        if piece.content or piece.first:
+            yield piece
+
+
+async def decoded_piece(context: Context, decode: Decode, piece: Piece) -> Decoded:
+    """The rows of a piece; large ones are decoded in a worker thread.
+
+    Raises:
+        FileFormatError: it cannot be read; it is kept as a dead letter.
+    """
+    arrival = context.clock.now()
     try:
-        decoded = await _decoded(kind in _LINES, body, context.clock)
+        if len(piece.content) < LARGE:
+            return decode(piece, arrival)
+        return await asyncio.to_thread(decode, piece, arrival)
     except FileFormatError as error:
-        await _bury(context, body, str(error))
+        await _bury(context, piece.content, str(error))
         raise
-    return answer(await publish(context, decoded, "http"), decoded, lines=kind in _LINES)
-
-
-async def publish(context: Context, decoded: Decoded, source: str) -> Receipt:
-    """Hand over what was decoded and wait until it is durable and scored.
-
-    Raises:
-        OverloadedError: the queue is full; nothing was taken.
-        StoreError: it could not be written.
-    """
-    if not decoded.count:
-        return Receipt()
-    letters = dead_letters(decoded.errors, source, context.clock.now())
-    parcel = Parcel(decoded.batches, dead_letters=letters)
-    return await asyncio.wrap_future(context.bus.publish(parcel, source))
-
-
-def dead_letters(errors: Sequence[RowError], source: str, now: int) -> list[DeadLetter]:
-    """The bad rows as they are kept."""
-    return [
-        DeadLetter(now, source, f"{error.field}: {error.value!r} {error.reason}", error.raw)
-        for error in errors
-    ]
-
-
-def answer(receipt: Receipt, decoded: Decoded, lines: bool = False) -> Answer:
-    """What became of a request.
-
-    Raises:
-        Problem: 422 not one row could be used.
-    """
-    taken = counts(receipt, decoded, lines)
-    if decoded.errors and len(decoded.errors) == decoded.count:
-        first = decoded.errors[0]
-        detail = f"{first.field}: {first.value!r} {first.reason}"
-        errors = taken.pop("errors")
-        raise Problem(422, detail, errors, **taken)
-    return Answer(taken)
-
-
-def counts(receipt: Receipt, decoded: Decoded, lines: bool = False) -> dict[str, Any]:
-    """The members of an answer; at most 100 of the bad rows are listed, all are counted."""
-    return {
-        "accepted": receipt.stored,
-        "duplicates": receipt.duplicates,
-        "conflicts": receipt.conflicts,
-        "rejected": len(decoded.errors),
-        "anomalies": receipt.anomalies,
-        "errors": [_listed(error, lines) for error in decoded.errors[:LISTED_ERRORS]],
-    }
-
-
-def _listed(error: RowError, lines: bool) -> dict[str, Any]:
-    place = {"index": error.index, **({"line": error.index + 1} if lines else {})}
-    return {**place, "field": error.field, "value": error.value, "reason": error.reason}
-
-
-async def _decoded(lines: bool, body: bytes, clock: Clock) -> Decoded:
-    decode = decode_ndjson if lines else decode_json
-    if len(body) < LARGE:
-        return decode(body, arrival=clock.now())
-    return await asyncio.to_thread(decode, body, arrival=clock.now())
 
 
 async def _bury(context: Context, body: bytes, reason: str) -> None:
-    """Keep what was no JSON at all; a full queue has worse worries."""
+    """Keep what could not be read at all; a full queue has worse worries."""
     letter = DeadLetter(context.clock.now(), "http", reason, body[:MOST_RAW])
     try:
         await asyncio.wrap_future(context.bus.publish(Parcel(dead_letters=[letter]), "http"))

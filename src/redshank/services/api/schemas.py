@@ -35,6 +35,16 @@ class RowFault(Fault):
     index: int
 
 
+class RowResult(BaseModel):
+    """What became of one row; refused ones with what is wrong."""
+
+    index: int
+    result: Literal["accepted", "duplicate", "conflict", "rejected"]
+    field: str | None = None
+    value: Any = None
+    reason: str | None = None
+
+
 class Taken(BaseModel):
     """What became of a request; every row counts in exactly one of the first four."""
 
@@ -44,6 +54,7 @@ class Taken(BaseModel):
     rejected: int
     anomalies: int
     errors: list[RowFault]
+    rows: list[RowResult] | None = Field(None, description="with `details=1`")
 
 
 class Event(BaseModel):
@@ -234,6 +245,7 @@ class IncidentOut(BaseModel):
     duration_seconds: float
     severity: Severity
     kind: str
+    origin: Literal["sensor", "event", "unknown"]
     title: str
     text: str
     rate: float | None

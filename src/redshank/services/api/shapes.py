@@ -118,6 +118,7 @@ def incident_json(incident: Incident, name: str | None) -> Json:
         "duration_seconds": (end - incident.opened) / SECOND,
         "severity": incident.severity,
         "kind": incident.kind,
+        "origin": incident.origin,
         "title": incident.title,
         "text": incident.text,
         "rate": rate,

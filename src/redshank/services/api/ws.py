@@ -20,7 +20,7 @@ from redshank.services.api.bodies import Severity
 from redshank.services.api.gate import Access
 from redshank.services.api.hub import Hub
 from redshank.services.api.live import Outbox, Subscription
-from redshank.services.api.readings import counts, publish
+from redshank.services.api.taking import Taking
 from redshank.services.context import Context
 
 router = APIRouter()
@@ -143,8 +143,12 @@ class Conversation:
     async def _published(self, readings: Any) -> dict[str, Any]:
         rows = readings if isinstance(readings, list) else [readings]
         arrival = self._context.clock.now()
+        state = self._socket.app.state
+        caller = state.access.caller(self._socket.scope)
+        taking = Taking(self._context, "websocket", state.limits, caller)
         decoded = await asyncio.to_thread(decode_rows, rows, arrival=arrival)
-        return counts(await publish(self._context, decoded, "websocket"), decoded)
+        await taking.take(decoded)
+        return (await taking.finish()).members()
 
     def _complain(self, detail: str, **more: Any) -> None:
         self._out.reply({"type": "error", "detail": detail, **more})

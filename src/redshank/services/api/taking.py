@@ -1,0 +1,200 @@
+"""Taking readings: decoded pieces become parcels, and what became of them one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from redshank.core.decoded import Decoded, RowError
+from redshank.core.errors import OverloadedError
+from redshank.core.ports import Parcel, Receipt
+from redshank.core.records import DeadLetter, SensorInfo
+from redshank.services.api.limits import RateLimits
+from redshank.services.api.problems import Problem
+from redshank.services.context import Context
+from redshank.services.ingest import add
+
+LISTED_ERRORS = 100
+MOST_DETAILS = 10_000
+"""Rows for which a single answer is given."""
+AHEAD = 4
+"""Pieces of one body that may wait to be scored, so that reading and scoring overlap."""
+
+
+@dataclass
+class Taken:
+    """What became of a request so far.
+
+    Attributes:
+        receipt: of the readings.
+        count: rows, good and bad.
+        rejected: bad rows.
+        errors: the first of them, numbered through the whole body.
+        details: what became of each row, where that was asked for.
+    """
+
+    receipt: Receipt = field(default_factory=Receipt)
+    count: int = 0
+    rejected: int = 0
+    errors: list[RowError] = field(default_factory=list)
+    details: list[dict[str, Any]] | None = None
+
+    def members(self, lines: bool = False) -> dict[str, Any]:
+        """The members of an answer; at most 100 of the bad rows are listed, all are counted."""
+        members = {
+            "accepted": self.receipt.stored,
+            "duplicates": self.receipt.duplicates,
+            "conflicts": self.receipt.conflicts,
+            "rejected": self.rejected,
+            "anomalies": self.receipt.anomalies,
+            "errors": [listed(error, lines) for error in self.errors],
+        }
+        return members if self.details is None else {**members, "rows": self.details}
+
+    def check_usable(self, lines: bool = False) -> None:
+        """Refuse a request of which nothing could be used.
+
+        Raises:
+            Problem: 422 not one row could be used.
+        """
+        if self.rejected and self.rejected == self.count:
+            members = self.members(lines)
+            raise Problem(422, sentence(self.errors[0]), members.pop("errors"), **members)
+
+
+class Taking:
+    """Takes one request's rows, piece by piece.
+
+    Args:
+        context: bus and clock.
+        source: what is told as the source of its rows.
+        limits: how much the caller may send.
+        caller: who sends.
+    """
+
+    def __init__(self, context: Context, source: str, limits: RateLimits, caller: str) -> None:
+        self._context = context
+        self._source = source
+        self._limits = limits
+        self._caller = caller
+        self._waiting: deque[asyncio.Future[Receipt]] = deque()
+        self.taken = Taken()
+
+    async def take(
+        self,
+        decoded: Decoded,
+        offset: int = 0,
+        patient: bool = False,
+        sensors: Sequence[SensorInfo] = (),
+    ) -> None:
+        """Hand over what was decoded, without waiting for it.
+
+        Args:
+            decoded: the next rows.
+            offset: added to their numbers.
+            patient: wait where there is no room instead of refusing.
+            sensors: of which more is known than their ids.
+
+        Raises:
+            OverloadedError: the queue is full or the caller sends too much; nothing of these rows
+                was taken.
+            StoreError: what went before could not be written.
+        """
+        if patient:
+            await asyncio.sleep(self._limits.wait(self._caller))
+        else:
+            self._limits.check(self._caller)
+        if decoded.count:
+            letters = dead_letters(decoded.errors, self._source, self._context.clock.now())
+            parcel = Parcel(decoded.batches, sensors=sensors, dead_letters=letters)
+            self._waiting.append(await self._publish(parcel, patient))
+            self._limits.charge(self._caller, decoded.count)
+        self._note(decoded, offset)
+        while len(self._waiting) >= AHEAD:
+            await self._settle()
+
+    async def take_each(self, decoded: Decoded) -> None:
+        """Hand over single rows, and note what became of each.
+
+        Raises:
+            OverloadedError, StoreError: as for :meth:`take`.
+        """
+        if decoded.count > MOST_DETAILS:
+            raise Problem(
+                422,
+                f"details: {decoded.count} rows, but only for {MOST_DETAILS} at a time it is told "
+                "what became of each; send them in parts or without details",
+            )
+        self._limits.check(self._caller)
+        places = [place for some in decoded.places for place in some.tolist()]
+        waiting: list[asyncio.Future[Receipt]] = []
+        for batch in decoded.batches:
+            for row in range(len(batch)):
+                parcel = Parcel([batch.take(np.array([row]))])
+                waiting.append(await self._publish(parcel, patient=bool(waiting)))
+        only_bad = Decoded([], decoded.errors, len(decoded.errors))
+        await self.take(only_bad, patient=True)
+        self._limits.charge(self._caller, len(places))
+        receipts = await asyncio.gather(*waiting)
+        for receipt in receipts:
+            self.taken.receipt = add(self.taken.receipt, receipt)
+        self.taken.count += len(places)
+        rows = [_fate(i, receipt) for i, receipt in zip(places, receipts, strict=True)]
+        rows += [{**listed(error, False), "result": "rejected"} for error in decoded.errors]
+        self.taken.details = sorted(rows, key=lambda row: int(row["index"]))
+
+    async def finish(self) -> Taken:
+        """What became of all rows, once they are durable and scored.
+
+        Raises:
+            StoreError: they could not be written.
+        """
+        while self._waiting:
+            await self._settle()
+        return self.taken
+
+    async def _settle(self) -> None:
+        self.taken.receipt = add(self.taken.receipt, await self._waiting.popleft())
+
+    async def _publish(self, parcel: Parcel, patient: bool) -> asyncio.Future[Receipt]:
+        while True:
+            try:
+                return asyncio.wrap_future(self._context.bus.publish(parcel, self._source))
+            except OverloadedError as full:
+                if not patient:
+                    raise
+                await asyncio.sleep(full.retry_after)
+
+    def _note(self, decoded: Decoded, offset: int) -> None:
+        self.taken.count += decoded.count
+        self.taken.rejected += len(decoded.errors)
+        for error in decoded.errors[: LISTED_ERRORS - len(self.taken.errors)]:
+            moved = RowError(error.index + offset, error.field, error.value, error.reason, b"")
+            self.taken.errors.append(moved)
+
+
+def dead_letters(errors: Sequence[RowError], source: str, now: int) -> list[DeadLetter]:
+    """The bad rows as they are kept."""
+    return [DeadLetter(now, source, sentence(error), error.raw) for error in errors]
+
+
+def sentence(error: RowError) -> str:
+    """What is wrong with a row."""
+    return f"{error.field}: {error.value!r} {error.reason}"
+
+
+def listed(error: RowError, lines: bool) -> dict[str, Any]:
+    """A bad row as it is told."""
+    place = {"index": error.index, **({"line": error.index + 1} if lines else {})}
+    return {**place, "field": error.field, "value": error.value, "reason": error.reason}
+
+
+def _fate(index: int, receipt: Receipt) -> dict[str, Any]:
+    if receipt.conflicts:
+        return {"index": index, "result": "conflict"}
+    return {"index": index, "result": "duplicate" if receipt.duplicates else "accepted"}
