@@ -41,7 +41,7 @@ def complain(text: str) -> None:
     """What went wrong, on standard error."""
     lines = text.splitlines() or ["failed"]
     for line in lines:
-        console(stderr=True).print(Text("error: ", style="bold red") + Text(line), soft_wrap=True)
+        console(stderr=True).print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

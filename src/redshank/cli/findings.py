@@ -109,8 +109,8 @@ def rarity(rate: float) -> str:
 
 def _print_lines(name: str, incident: Incident) -> None:
     since = f"since {from_micros(incident.opened):%a %d %b %H:%M} UTC"
-    mark = Text(f"{incident.severity:>6}  ", style=COLOURS[incident.severity])
-    console().print(mark + Text(f"{name}: {incident.title}"))
+    mark = (f"{incident.severity:>6}  ", COLOURS[incident.severity])
+    console().print(Text.assemble(mark, f"{name}: {incident.title}"))
     console().print(
         f"        {since}, for {_lasted(incident)}, {rarity(incident.rate)}", style="dim"
     )
