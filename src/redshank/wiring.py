@@ -106,7 +106,7 @@ async def open_service(
         )
         runner = Runner(bus, store, pipeline, clock, telemetry, config.commit_readings)
         if alerts:
-            runner.listen(Notifier(alerts, describe))
+            runner.listen(Notifier(alerts, describe, clock))
         fetch = _fetcher(config, bus, store, clock)
         context = Context(config, clock, store, bus, runner, telemetry, fetch)
         runner.start()

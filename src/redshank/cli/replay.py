@@ -55,7 +55,7 @@ async def _replay(config: Config, sources: Sequence[Source], watcher: Watcher) -
     from redshank.cli.serving import stopping_signals
     from redshank.services.ingest import pump
 
-    async with wiring.open_service(config, sources) as service:
+    async with wiring.open_service(config, sources, watcher.alerts) as service:
         watcher.opened(service.context)
         reading = asyncio.create_task(pump(service.ingests))
         with stopping_signals(reading.cancel), closing(watcher):

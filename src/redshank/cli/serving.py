@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from redshank import wiring
 from redshank.core.config import Config
 from redshank.core.errors import RedshankError
-from redshank.core.ports import Source
+from redshank.core.ports import AlertChannel, Source
 from redshank.services.api import create_app
 from redshank.services.api.server import bind, serve
 from redshank.services.context import Context
@@ -25,7 +25,13 @@ T = TypeVar("T")
 
 
 class Events:
-    """What whoever started the process wants to hear of; does nothing unless overridden."""
+    """What whoever started the process wants to hear of; does nothing unless overridden.
+
+    Attributes:
+        alerts: who is told of incidents.
+    """
+
+    alerts: Sequence[AlertChannel] = ()
 
     def opened(self, context: Context) -> None:
         """The store is open and nothing has been read yet."""
@@ -63,7 +69,7 @@ async def host(config: Config, sources: Sequence[Source], events: Events) -> Non
         ready.set()
 
     with closing(listener), stopping_signals(stop.set):
-        async with wiring.open_service(config, sources) as service:
+        async with wiring.open_service(config, sources, events.alerts) as service:
             events.opened(service.context)
             reading = asyncio.create_task(_read(service.ingests, ready, events))
             reading.add_done_callback(lambda task: stop.set() if _crashed(task) else None)

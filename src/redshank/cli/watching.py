@@ -16,9 +16,6 @@ from redshank.cli.findings import print_findings
 from redshank.cli.serving import Events
 from redshank.core import plugins
 from redshank.core.errors import RedshankError
-from redshank.core.ports import AlertChannel, Commit
-from redshank.core.queries import Sensors
-from redshank.core.records import SensorInfo
 from redshank.services.context import Context
 from redshank.services.context import Progress as Step
 
@@ -44,8 +41,8 @@ class Watcher(Events):
         self._goes_on = goes_on
         self._quiet = quiet
         self._console = console()
-        self._channel: AlertChannel = plugins.load("redshank.alerts", "console")(self.say)
-        self._told: dict[str, bool] = {}
+        if not quiet:
+            self.alerts = [plugins.load("redshank.alerts", "console")(self.say)]
         self._bar: Progress | None = None
         self._tenths: dict[str, int] = {}
         self._context: Context | None = None
@@ -56,10 +53,9 @@ class Watcher(Events):
         self._console.file.flush()
 
     def opened(self, context: Context) -> None:
-        """Follow what is found, and how far sources get."""
+        """Follow how far sources get."""
         self._context = context
         if not self._quiet:
-            context.runner.listen(self.heard)
             context.progress.listen(self.step)
 
     def ready(self, url: str) -> None:
@@ -68,15 +64,6 @@ class Watcher(Events):
         self.say(f"redshank {version} is at {url} (data in {self._data}; Ctrl-C stops it)")
         if self._browse and has_desktop():
             webbrowser.open(url)
-
-    def heard(self, commit: Commit) -> None:
-        """Tell of incidents that new readings opened or closed, each once."""
-        if not commit.readings:
-            return  # a changed budget: the page shows what it changed
-        for incident in commit.incidents:
-            if self._told.get(incident.id) != (over := incident.closed is not None):
-                self._told[incident.id] = over
-                self._channel.send(incident, self._sensor(incident.sensor_id))
 
     def read(self, error: RedshankError | None) -> None:
         """Summarise what the sources brought."""
@@ -106,11 +93,6 @@ class Watcher(Events):
         self._goes_on = False
         self.read(None)
         self.say("Going on live. Incidents are told here and on the page as they open and close.")
-
-    def _sensor(self, sensor_id: str) -> SensorInfo:
-        assert self._context is not None
-        found = self._context.store.read(Sensors(sensor_ids=[sensor_id], limit=1))
-        return found[0].info if found else SensorInfo(sensor_id)
 
     def _draw(self, source: str, part: float, text: str) -> None:
         if self._bar is None:
