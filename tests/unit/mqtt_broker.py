@@ -40,7 +40,8 @@ class Broker:
         messages: (topic, payload) or (topic, payload, retained).
         refuse: reason code to answer CONNECT with.
         hang_up_when_done: close the connection once all is acknowledged.
-        hang_up_after: close it after so many messages were sent, each time.
+        hang_up_after: send so many messages over each connection and no more.
+        heed: acknowledgements that are heard before it is closed; all of them by default.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Broker:
         refuse: int = 0,
         hang_up_when_done: bool = True,
         hang_up_after: int = 0,
+        heed: int | None = None,
     ) -> None:
         self.messages = [(*message, False)[:3] for message in messages]
         self.refuse = refuse
@@ -59,6 +61,7 @@ class Broker:
         self.most_unacknowledged = 0
         self._done = hang_up_when_done
         self._after = hang_up_after
+        self._heed = hang_up_after if heed is None else heed
         self._sent: set[int] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
@@ -101,13 +104,13 @@ class Broker:
         self.subscribed.append(body)
         connection.sendall(b"\x90\x04" + body[:2] + b"\x00\x01")
         receive_maximum = self._receive_maximum(self.connects[-1])
-        sent = 0
+        sent, heard = 0, []
         waiting = [m for m in range(1, len(self.messages) + 1) if m not in self.acknowledged]
         unacknowledged = 0
         while True:
             while waiting and unacknowledged < receive_maximum:
                 if self._after and sent >= self._after:
-                    return
+                    break
                 mid = waiting.pop(0)
                 topic, payload, retain = self.messages[mid - 1]
                 connection.sendall(publish(topic, payload, mid, mid in self._sent, retain))
@@ -117,9 +120,12 @@ class Broker:
                 self.most_unacknowledged = max(self.most_unacknowledged, unacknowledged)
             if self._done and len(self.acknowledged) >= len(self.messages):
                 return
+            if self._after and len(heard) >= self._heed:
+                return
             head, body = self._packet(connection)
             if head == 0x40:
-                self.acknowledged.append(struct.unpack(">H", body[:2])[0])
+                heard.append(struct.unpack(">H", body[:2])[0])
+                self.acknowledged.append(heard[-1])
                 unacknowledged -= 1
             elif head >> 4 == 3:
                 self.published.append(body)

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import cast
 
 from redshank.core.batch import Reading, rows
-from redshank.core.ports import Parcel, Source
+from redshank.core.ports import AcknowledgedSource, Parcel, Source
 
 MakeSource = Callable[[], Source]
 MOST = 1000
@@ -67,10 +67,27 @@ def check_it_goes_on_at_any_cursor(make: MakeSource) -> None:
     whole = take(make())
     stops = [i for i, parcel in enumerate(whole) if parcel.cursor is not None]
     for stop in (stops[0], stops[len(stops) // 2], stops[-1]):
-        before = whole[: stop + 1]
-        after = take(make(), before[-1].cursor)
+        source = make()
+        kept_there = isinstance(source, AcknowledgedSource)
+        before = take(source, most=stop + 1) if kept_there else whole[: stop + 1]
+        after = take(source, _cursor(before))
         assert set(_keys(before)) | set(_keys(after)) == set(_keys(whole)), f"after parcel {stop}"
         assert not set(_keys(before)) & set(_keys(after)), f"read twice after parcel {stop}"
+
+
+def check_what_was_not_acknowledged_comes_again(make: MakeSource) -> None:
+    """Readings that were handed over and stored, but not acknowledged, come again as the same."""
+    source = make()
+    if not isinstance(source, AcknowledgedSource):
+        return
+    before: list[Parcel] = []
+    for _ in range(MOST):
+        before = take(source, _cursor(before), most=1, acknowledge=False)
+        if readings(before):
+            break
+    after = take(source, _cursor(before))
+    assert set(_keys(before)) <= set(_keys(after)), "lost, or with another key"
+    assert len(_keys(after)) == len(set(_keys(after))), "acknowledged readings come twice"
 
 
 def check_progress_only_grows(make: MakeSource) -> None:
@@ -87,6 +104,7 @@ CHECKS: tuple[Callable[[MakeSource], None], ...] = (
     check_each_sensor_comes_in_time_order,
     check_it_is_the_same_twice,
     check_it_goes_on_at_any_cursor,
+    check_what_was_not_acknowledged_comes_again,
     check_progress_only_grows,
 )
 """All of them."""
@@ -96,8 +114,17 @@ class Done(Exception):  # noqa: N818
     """Raised by a sample's waiting once all is handed over; ends an endless source."""
 
 
-def take(source: Source, cursor: str | None = None) -> list[Parcel]:
-    """All parcels of a sample; a source that goes on for ever ends by raising :class:`Done`."""
+def take(
+    source: Source, cursor: str | None = None, most: int | None = None, acknowledge: bool = True
+) -> list[Parcel]:
+    """The parcels of a sample; a source that goes on for ever ends by raising :class:`Done`.
+
+    Args:
+        source: what to read.
+        cursor: where to begin.
+        most: stop after so many parcels; all of them if None.
+        acknowledge: whether to tell the source that each parcel is safe.
+    """
 
     async def collect() -> list[Parcel]:
         found: list[Parcel] = []
@@ -106,6 +133,10 @@ def take(source: Source, cursor: str | None = None) -> list[Parcel]:
             async with aclosing(parcels):
                 async for parcel in parcels:
                     found.append(parcel)
+                    if acknowledge and isinstance(source, AcknowledgedSource):
+                        source.acknowledge(parcel)
+                    if len(found) == most:
+                        break
                     assert len(found) <= MOST, "the sample does not end"
         except Done:
             pass
@@ -120,6 +151,11 @@ def take(source: Source, cursor: str | None = None) -> list[Parcel]:
 def readings(parcels: Sequence[Parcel]) -> list[Reading]:
     """All readings in the order in which they were handed over."""
     return [r for parcel in parcels for batch in parcel.batches for r in rows(batch)]
+
+
+def _cursor(parcels: Sequence[Parcel]) -> str | None:
+    """The newest cursor; a parcel without one keeps what was stored."""
+    return next((p.cursor for p in reversed(parcels) if p.cursor is not None), None)
 
 
 def _keys(parcels: Sequence[Parcel]) -> list[tuple[str, int, tuple[tuple[str, float], ...]]]:

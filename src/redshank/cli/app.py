@@ -17,6 +17,7 @@ from redshank.cli import (
     doctor,
     evaluate,
     migrate,
+    mqtt,
     reference,
     replay,
     run,
@@ -76,6 +77,7 @@ def build() -> typer.Typer:
     for group in (run, replay, simulate, send, score, evaluate, doctor, migrate, reference):
         group.register(app)
     app.add_typer(config.group(), name="config")
+    app.add_typer(mqtt.group(), name="mqtt")
     return app
 
 

@@ -31,8 +31,8 @@ def run(
 ) -> None:
     """Serve the page and the API, and score what comes in.
 
-    With neither --demo nor --box it follows the boxes of the configuration, if there are any, and
-    waits for POST /readings.
+    Without --demo it follows the boxes and the MQTT topics of the configuration, if there are any,
+    and takes POST /readings.
     """
     if demo and box:
         raise ConfigError("--demo and --box exclude each other: choose one of them")
@@ -53,6 +53,6 @@ def _run(config: Config, demo: bool, browse: bool) -> None:
     from redshank.cli.serving import host, run_loop
     from redshank.cli.watching import Watcher
 
-    sources = wiring.demo_sources() if demo else wiring.box_sources(config)
+    sources = wiring.demo_sources() if demo else wiring.configured_sources(config)
     watcher = Watcher(config.data_dir, browse, goes_on=bool(sources))
     run_loop(host(config, sources, watcher))

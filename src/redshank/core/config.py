@@ -120,29 +120,6 @@ class Config(BaseModel):
         ("sensor", "sensors", "reading", "readings", "measurement", "measurements", "data"),
         "Measurements of line protocol that are left out of the names of channels.",
     )
-    max_line_bytes: int = _setting(
-        10_000_000,
-        "Longest line of a body that is made of lines, after unpacking; the number of lines has "
-        "no limit.",
-        "bytes",
-        ge=1024,
-    )
-    rate_limit_readings: float | None = _setting(
-        None,
-        "Readings per second that each API key may send, or each address where no key is set; "
-        "empty for no limit.",
-        "readings per second",
-        gt=0,
-        allow_inf_nan=False,
-    )
-    line_sensor_tags: Texts = _setting(
-        ("sensor_id", "sensor", "device"),
-        "Tags of line protocol that name a sensor, the strongest first.",
-    )
-    line_containers: Texts = _setting(
-        ("sensor", "sensors", "reading", "readings", "measurement", "measurements", "data"),
-        "Measurements of line protocol that are left out of the names of channels.",
-    )
     queue_readings: int = _setting(
         200_000,
         "Readings that may wait to be scored; beyond that senders are told to come back later.",

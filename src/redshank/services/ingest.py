@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from functools import partial
 
-from redshank.core.errors import OverloadedError, SourceError
-from redshank.core.ports import Bus, Parcel, Receipt, Source
+from redshank.core.errors import OverloadedError, SourceError, StoreError
+from redshank.core.ports import AcknowledgedSource, Bus, Parcel, Receipt, Source
 from redshank.core.queries import Cursor
 from redshank.services.context import Context, Progress
 
@@ -30,6 +32,7 @@ class Ingest:
         self._source = source
         self._restart = restart
         self._total = Receipt()
+        self._failed = False
 
     @property
     def total(self) -> Receipt:
@@ -41,12 +44,13 @@ class Ingest:
 
         Raises:
             SourceError: it cannot be read, and it is not one that is tried again.
+            StoreError: readings could not be kept, likewise.
         """
         while True:
             try:
                 await self._read()
                 return
-            except SourceError as error:
+            except (SourceError, StoreError) as error:
                 self._tell(None, "cannot be read", str(error))
                 self._context.telemetry.log.warning(
                     "source cannot be read", source=self._source.name, error=str(error)
@@ -58,18 +62,23 @@ class Ingest:
     async def _read(self) -> None:
         cursor = self._context.store.read(Cursor(self._source.name))
         waiting: deque[asyncio.Future[Receipt]] = deque()
-        async for parcel in self._source.parcels(cursor):
-            done = await _published(self._context.bus, parcel, self._source.name)
-            waiting.append(asyncio.wrap_future(done))
-            waiting[-1].add_done_callback(partial(self._acknowledged, parcel))
-            if len(waiting) >= AHEAD:
+        self._failed = False
+        async with _closing(self._source.parcels(cursor)) as parcels:
+            async for parcel in parcels:
+                done = await _published(self._context.bus, parcel, self._source.name)
+                waiting.append(asyncio.wrap_future(done))
+                waiting[-1].add_done_callback(partial(self._acknowledged, parcel))
+                if len(waiting) >= AHEAD:
+                    await waiting.popleft()
+            while waiting:
                 await waiting.popleft()
-        while waiting:
-            await waiting.popleft()
 
     def _acknowledged(self, parcel: Parcel, done: asyncio.Future[Receipt]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            return  # the reader hears of it
+        self._failed |= done.cancelled() or done.exception() is not None
+        if self._failed:
+            return  # the reader hears of it; what came after the gap comes again with it
+        if isinstance(self._source, AcknowledgedSource):
+            self._source.acknowledge(parcel)
         self._total = add(self._total, done.result())
         self._tell(parcel.progress, f"{self._total.stored:,} readings")
 
@@ -93,6 +102,16 @@ async def _published(bus: Bus, parcel: Parcel, source: str) -> Future[Receipt]:
             return bus.publish(parcel, source)
         except OverloadedError as full:
             await asyncio.sleep(full.retry_after)
+
+
+@asynccontextmanager
+async def _closing(parcels: AsyncIterator[Parcel]) -> AsyncIterator[AsyncIterator[Parcel]]:
+    """The parcels, and the end of what the source holds open for them."""
+    try:
+        yield parcels
+    finally:
+        if isinstance(parcels, AsyncGenerator):
+            await parcels.aclose()
 
 
 async def pump(ingests: list[Ingest]) -> None:
