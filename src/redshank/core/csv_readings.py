@@ -44,6 +44,7 @@ class CsvDecoder:
     def __init__(self, longest: int = MAX_LINE) -> None:
         self._longest = longest
         self._header: list[str] | None = None
+        self._head = b""
         self._delimiter = ","
 
     def decode(self, piece: bytes, *, arrival: int) -> Decoded:
@@ -73,6 +74,7 @@ class CsvDecoder:
         if twice is not None:
             raise FileFormatError(f"the header names {shown(twice)!r} twice")
         self._header = names
+        self._head = line.rstrip(b"\r") + b"\n"
 
     def _split(self, text: str) -> _Cells:
         if '"' not in text:
@@ -99,11 +101,15 @@ class CsvDecoder:
             careful,
             lambda i: self._read(lines[i], rows[i], header, i, context),
             lambda i, error: RowError(
-                i, error.field, error.value, error.reason, lines[i].rstrip(b"\r")[:MAX_RAW]
+                i, error.field, error.value, error.reason, self._raw(lines[i])
             ),
         )
         found, places = in_row_order([*parts, *readings])
         return Decoded(found, errors, len(used), places)
+
+    def _raw(self, line: bytes) -> bytes:
+        """A line below its header, so that it can be read again by itself."""
+        return (self._head + line.rstrip(b"\r"))[:MAX_RAW]
 
     def _cells(self, line: bytes) -> _Cells | None:
         """The cells of a line, None if it cannot be split."""

@@ -80,16 +80,6 @@ def test_settings_are_masked(start):
     assert "correct-horse" not in answer.text
 
 
-def test_dead_letters_are_paged_and_purged(call):
-    call.post("/readings", json=[{"sensor_id": "a"}] * 5)
-    answer = call.get("/dead-letters?limit=2").json()
-    assert answer["total"] == 5
-    assert len(answer["dead_letters"]) == 2
-    assert call("DELETE", "/dead-letters?source=mqtt").json() == {"removed": 0}
-    assert call("DELETE", "/dead-letters").json() == {"removed": 5}
-    assert call.get("/dead-letters").json() == {"total": 0, "dead_letters": []}
-
-
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_boxes_are_fetched_now(service, method):
     query = f"box_id={BOX}&phenomenon=Temperatur&since=2026-01-30T00:00:00Z"

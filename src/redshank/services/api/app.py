@@ -15,6 +15,7 @@ from redshank import __version__
 from redshank.services.api import (
     bodies,
     budget,
+    dead_letters,
     events,
     guide,
     incidents,
@@ -48,6 +49,7 @@ _PARTS = (
     incidents,
     budget,
     ingest,
+    dead_letters,
     system,
     ws,
     guide,

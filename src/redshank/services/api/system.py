@@ -1,11 +1,10 @@
-"""The service itself: health, metrics, settings, and what could not become a reading."""
+"""The service itself: health, metrics and settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
@@ -13,19 +12,13 @@ from starlette.responses import Response
 from redshank import __version__
 from redshank.core.config import shown
 from redshank.core.errors import StoreError
-from redshank.core.ports import Commit
-from redshank.core.queries import CountDeadLetters, DeadLetters, StoreTotals
-from redshank.core.records import DeadLetter
-from redshank.services.api.answers import Answer, time_text
-from redshank.services.api.params import WAIT_SECONDS, Limit, Offset, Service, responses
-from redshank.services.api.schemas import DeadLetterList, Health, Purged
+from redshank.core.queries import StoreTotals
+from redshank.services.api.answers import Answer
+from redshank.services.api.params import Service, responses
+from redshank.services.api.schemas import Health
 from redshank.services.context import Context
 
 router = APIRouter(tags=["system"])
-
-_PURGE = 1000
-_SHOWN_RAW = 4096
-Source = Annotated[str | None, Query(max_length=256)]
 
 
 @router.get("/health", summary="How redshank is", response_model=Health)
@@ -76,37 +69,6 @@ def settings(context: Service) -> Answer:
     return Answer(shown(context.config))
 
 
-@router.get(
-    "/dead-letters",
-    summary="What could not become a reading, newest first",
-    response_model=DeadLetterList,
-    responses=responses(422, 503),
-)
-def dead_letters(
-    context: Service, source: Source = None, limit: Limit = 100, offset: Offset = 0
-) -> Answer:
-    """Each with the reason, which names field and value, and the first 4 KiB as they came."""
-    total = context.store.read(CountDeadLetters(source))
-    found = context.store.read(DeadLetters(source, limit, offset))
-    return Answer({"total": total, "dead_letters": [_letter(letter) for letter in found]})
-
-
-@router.delete(
-    "/dead-letters",
-    summary="Purge the dead letters",
-    response_model=Purged,
-    responses=responses(422, 503),
-)
-def purge_dead_letters(context: Service, source: Source = None) -> Answer:
-    """All of them, or those of one source."""
-    removed = 0
-    while found := context.store.read(DeadLetters(source, _PURGE)):
-        ids = [letter.id for letter in found if letter.id is not None]
-        context.runner.write(Commit(dead_letters_removed=ids)).result(WAIT_SECONDS)
-        removed += len(ids)
-    return Answer({"removed": removed})
-
-
 def metrics_json(registry: CollectorRegistry) -> dict[str, Any]:
     """Metric name to its value, or to a list of values with their labels."""
     found: dict[str, Any] = {}
@@ -149,13 +111,3 @@ def _sources(context: Context) -> dict[str, dict[str, str]]:
 
 def _state(well: bool, detail: str) -> dict[str, str]:
     return {"status": "healthy" if well else "degraded", "detail": detail}
-
-
-def _letter(letter: DeadLetter) -> Mapping[str, Any]:
-    return {
-        "id": letter.id,
-        "time": time_text(letter.time),
-        "source": letter.source,
-        "reason": letter.reason,
-        "raw": letter.raw[:_SHOWN_RAW].decode("utf-8", "replace"),
-    }
