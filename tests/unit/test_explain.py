@@ -3,17 +3,19 @@
 import pytest
 
 from redshank.core.clock import HOUR, MINUTE, SECOND
-from redshank.core.records import ChannelInfo, Evidence, SensorInfo
+from redshank.core.records import ChannelInfo, Evidence, Flag, SensorInfo
 from redshank.detect.streaming import Cause
-from redshank.pipeline.explain import Findings, duration, kind, odds, text, title
+from redshank.pipeline.explain import duration, odds, text, title
+from redshank.pipeline.faults import Findings, kind, origin
 
 INFO = SensorInfo("schnus", "Schnus", channels={"flow": ChannelInfo("flow", "l/min", resolution=1)})
+STEP = Flag.RATE_OF_CHANGE
 TUESDAY = 1_742_872_320 * SECOND  # Tue 25 Mar 2025, 03:12 UTC
 
 
-def found(cause, evidence, rows=100, held=0, calm=()):
+def found(cause, *evidence, rows=100, held=0, calm=(), flags=0, steps=0):
     last = TUESDAY + 6 * HOUR + 10 * MINUTE
-    return Findings(cause, TUESDAY, last, rows, held, last, 0.025, (evidence,), calm)
+    return Findings(cause, TUESDAY, last, rows, held, last, 0.025, evidence, calm, flags, steps)
 
 
 HUMIDITY = Evidence("humidity", "%", 0.9, 99.99, 84.0, 71.2, 93.0)
@@ -23,18 +25,19 @@ def test_a_stuck_channel():
     stuck = found(
         Cause.FLAT_LINE, HUMIDITY, held=6 * 3600 + 600, calm=("temperature", "sound_level")
     )
-    assert kind(stuck) == "stuck"
+    assert kind(stuck, INFO) == "stuck"
     assert title(stuck, INFO) == "humidity stuck at 99.99 % for 6 h 10 min"
     assert text(stuck, INFO) == (
         "Humidity read exactly 99.99 % for 6 h 10 min from Tue 25 Mar 2025, 03:12 UTC on. "
         "At this hour 71.20 % to 93.00 % is normal. Temperature and sound level stayed normal. "
+        "Looks like a fault of the sensor: it stands still, and no other channel changed with it. "
         "By chance alone, this would be seen once in about 3 years."
     )
 
 
 def test_a_spike_says_how_far_off_it_is():
     spike = found(Cause.FORECAST, Evidence("temperature", "°C", 1, 47.61, 21.0, 19.0, 23.0), rows=1)
-    assert kind(spike) == "spike"
+    assert kind(spike, INFO) == "spike"
     assert title(spike, INFO) == (
         "temperature jumped to 47.61 °C, 26.61 °C above what is normal at this hour"
     )
@@ -42,7 +45,7 @@ def test_a_spike_says_how_far_off_it_is():
 
 def test_a_level_shift_within_the_band_makes_no_claim_about_it():
     shift = found(Cause.FORECAST, Evidence("temperature", "°C", 1, 22.0, 21.0, 19.0, 23.0))
-    assert kind(shift) == "level shift"
+    assert kind(shift, INFO) == "level shift"
     assert title(shift, INFO) == "temperature moved to 22.00 °C"
 
 
@@ -54,6 +57,52 @@ def test_channels_of_the_users_own_keep_name_and_unit():
 def test_a_missing_value_is_called_so():
     shift = found(Cause.SHAPE, Evidence("flow", "l/min", 1, None, None, None, None))
     assert "no value" in title(shift, INFO)
+
+
+def temperature(value, share=1.0):
+    return Evidence("temperature", "°C", share, value, 20.0, 18.0, 22.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "incident"),
+    [
+        ("wrong unit", found(Cause.EXTREME, temperature(68), flags=Flag.UNIT, steps=1)),
+        ("dropout", found(Cause.EXTREME, temperature(-127), flags=Flag.SENTINEL, steps=2)),
+        ("spike", found(Cause.FORECAST, temperature(40), flags=STEP | Flag.SPIKE, steps=2)),
+        ("level shift", found(Cause.SHAPE, temperature(40), flags=STEP, steps=1)),
+        ("noise", found(Cause.FORECAST, temperature(40), flags=STEP | Flag.SPIKE, steps=9)),
+        ("drift", found(Cause.CROSS_CHANNEL, temperature(23))),
+        ("disagreement", found(Cause.CROSS_CHANNEL, temperature(21))),
+        ("saturation", found(Cause.FLAT_LINE, temperature(60), flags=STEP, steps=1)),
+        ("saturation", found(Cause.FLAT_LINE, Evidence("humidity", "%", 1, 100, 84, 71, 93))),
+        ("stuck", found(Cause.FORECAST, temperature(21), held=6 * 3600)),
+        ("unusual pattern", found(Cause.SHAPE, temperature(21))),
+    ],
+)
+def test_kinds(name, incident):
+    assert kind(incident, INFO) == name
+    assert text(incident, INFO)
+    assert title(incident, INFO)
+
+
+def test_one_channel_that_stands_still_is_a_fault_of_the_sensor():
+    assert origin(found(Cause.FLAT_LINE, HUMIDITY), "stuck") == "sensor"
+
+
+def test_coupled_channels_that_change_together_are_an_event():
+    pm = [Evidence(name, "µg/m³", 0.5, 300, 9, 4, 20) for name in ("pm10", "pm25")]
+    fire = found(Cause.EXTREME, *pm, flags=STEP, steps=1)
+    assert origin(fire, kind(fire, INFO)) == "event"
+    assert "Looks like a real event: PM10 and PM2.5 changed together." in text(fire, INFO)
+
+
+def test_impossible_values_are_a_fault_even_where_others_move_too():
+    both = temperature(-127, 0.6), Evidence("humidity", "%", 0.4, 0, 84, 71, 93)
+    assert origin(found(Cause.EXTREME, *both, flags=Flag.SENTINEL), "dropout") == "sensor"
+
+
+def test_a_shift_of_one_channel_may_be_either():
+    assert origin(found(Cause.FORECAST, temperature(40), flags=STEP), "level shift") == "unknown"
 
 
 @pytest.mark.parametrize(

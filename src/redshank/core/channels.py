@@ -244,18 +244,22 @@ _RULES: tuple[tuple[str, str, _Units], ...] = (
 )
 
 _FRACTION = (100.0, 0.0)
+_PREFIXES = ((1000.0, 0.0), (0.001, 0.0))
 _BY_QUANTITY: Mapping[str, _Units] = {name: units for name, _, units in _RULES}
 
 
 @lru_cache(maxsize=4096)
 def other_units(name: str) -> tuple[tuple[float, float], ...]:
-    """Factor and offset from each other unit of a channel's quantity to its canonical one."""
+    """Factor and offset from each other unit of a channel to its canonical one.
+
+    Those that its quantity comes in, a fraction for a percentage, and thousands (mV for V).
+    """
     known = quantity(name)
-    if known is None:
-        return ()
-    found = dict.fromkeys(_BY_QUANTITY.get(known.name, {}).values())
+    units = _BY_QUANTITY.get(known.name, {}).values() if known else ()
+    fraction = (_FRACTION,) if known and known.unit == "%" else ()
+    found = dict.fromkeys((*units, *fraction, *_PREFIXES))
     found.pop((1.0, 0.0), None)
-    return (*found, _FRACTION) if known.unit == "%" else tuple(found)
+    return tuple(found)
 
 
 _SURE_UNITS: Mapping[str, tuple[float, float]] = {"pressure": (30_000.0, 120_000.0)}
@@ -316,6 +320,25 @@ def top(name: str) -> float | None:
     """The highest value that devices for a channel usually can send; None if it varies."""
     known = quantity(name)
     return _TOPS.get(known.name) if known else None
+
+
+_COUPLED = (
+    frozenset({"temperature", "humidity", "dew_point", "pressure", "precipitation"}),
+    frozenset({"pm1", "pm25", "pm4", "pm10"}),
+    frozenset({"illuminance", "uv_intensity", "uv_index", "temperature"}),
+    frozenset({"co2", "voc", "humidity", "temperature"}),
+    frozenset({"soil_moisture", "soil_temperature", "precipitation"}),
+    frozenset({"wind_speed", "wind_direction", "pressure", "precipitation"}),
+    frozenset({"vibration", "sound_level", "temperature", "speed"}),
+)
+
+
+def coupled(one: str, other: str) -> bool:
+    """Whether one cause in the world usually moves both channels."""
+    a, b = quantity(one), quantity(other)
+    if a is None or b is None or a is b:
+        return False
+    return any(a.name in group and b.name in group for group in _COUPLED)
 
 
 _COMPILED = tuple((name, re.compile(pattern), units) for name, pattern, units in _RULES)

@@ -14,6 +14,9 @@ Severity = Literal["low", "medium", "high"]
 Feedback = Literal["real", "false", "expected"]
 
 
+Origin = Literal["sensor", "event", "unknown"]
+"""What an incident looks like: a fault of the sensor, or something that really happened."""
+
 SILENT = "silent"
 """Kind of an incident that consists of missing readings, not of unusual ones."""
 
@@ -152,7 +155,8 @@ class Incident:
         last: event time of the latest row that belonged to it, microseconds.
         closed: event time at which it ended; None while it goes on.
         severity: from the return rate against the budget.
-        kind: what happened, e.g. "stuck", "spike", "level shift", "noise", "unusual".
+        kind: what happened: "spike", "stuck", "level shift", "drift", "noise", "dropout",
+            "saturation", "wrong unit", "disagreement", "unusual pattern" or "silent".
         rate: return rate of its most unusual row, per sensor and 30 days.
         score: score of that row.
         peak: event time of that row.
@@ -162,6 +166,8 @@ class Incident:
         calm: channels that stayed normal throughout.
         title: one sentence without the sensor's name: what and how much.
         text: the explanation in plain words.
+        origin: whether it looks like a fault of the sensor or like a real event, as of the latest
+            change of the incident.
         feedback: the user's mark, None without one.
         comments: what people wrote, oldest first.
     """
@@ -182,6 +188,7 @@ class Incident:
     calm: tuple[str, ...]
     title: str
     text: str
+    origin: Origin = "unknown"
     feedback: Feedback | None = None
     comments: tuple[Comment, ...] = ()
 

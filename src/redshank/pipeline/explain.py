@@ -8,61 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from redshank.core.channels import quantity
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, from_micros
 from redshank.core.records import ChannelInfo, Evidence, SensorInfo
-from redshank.detect.streaming import Cause
-
-SPIKE_ROWS = 3
-"""An excursion of at most so many rows is called a spike."""
+from redshank.pipeline.faults import Findings, kind, origin, together
 
 LEAST_SHARE = 0.05
 """A channel with a smaller part of a row's evidence had nothing to do with it."""
 
-_STUCK = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
-_NOISE = frozenset({Cause.NOISE, Cause.BURST})
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What an explanation is made from.
-
-    Attributes:
-        cause: code of the detector component that contributed most at the peak.
-        opened: event time of the first row, microseconds.
-        last: event time of the latest row.
-        rows: how many rows.
-        held: longest time for which the first channel held one value, in seconds.
-        held_until: event time of the last row of that stretch.
-        rate: return rate of the peak, per 30 days.
-        evidence: channels that contributed, most first.
-        calm: channels that stayed normal.
-    """
-
-    cause: int
-    opened: int
-    last: int
-    rows: int
-    held: float
-    held_until: int
-    rate: float
-    evidence: tuple[Evidence, ...]
-    calm: tuple[str, ...]
-
-
-def kind(found: Findings) -> str:
-    """The kind of incident in the field's terms."""
-    if found.cause in _STUCK:
-        return "stuck"
-    if found.cause in _NOISE:
-        return "noise"
-    if found.cause == Cause.CROSS_CHANNEL:
-        return "disagreement"
-    if found.cause in (Cause.FORECAST, Cause.EXTREME):
-        return "spike" if found.rows <= SPIKE_ROWS else "level shift"
-    return "unusual pattern"
+_REASONS = {
+    "stuck": "it stands still, and no other channel changed with it",
+    "saturation": "it stands at the end of its scale",
+    "wrong unit": "converted from another unit, its values go on where they were",
+    "dropout": "the number stands for no value",
+    "spike": "it came and went at once, and no other channel changed with it",
+}
+_IMPOSSIBLE = "such a value is not possible"
 
 
 def title(found: Findings, info: SensorInfo) -> str:
@@ -72,11 +34,21 @@ def title(found: Findings, info: SensorInfo) -> str:
     first = found.evidence[0]
     name = label(first.channel, info)
     value = amount(first, info)
-    match kind(found):
+    match kind(found, info):
         case "stuck" if found.held > 0:
             return f"{name} stuck at {value} for {duration(found.held)}"
         case "stuck":
             return f"{name} moves far less than usual, around {value}"
+        case "saturation":
+            return f"{name} at the end of its scale, {value}"
+        case "wrong unit":
+            return f"{name} at {value}: it comes in another unit"
+        case "dropout" if first.value is None:
+            return f"{name} gives no value"
+        case "dropout":
+            return f"{name} gives {value} in place of a measurement"
+        case "drift":
+            return f"{name} drifted to {value}{_distance(first, info)}"
         case "noise":
             return f"{name} fluctuates far more than usual, now {value}"
         case "disagreement" if found.calm or len(found.evidence) > 1:
@@ -100,8 +72,23 @@ def text(found: Findings, info: SensorInfo) -> str:
     if found.calm:
         names = _listed([label(name, info) for name in found.calm])
         sentences.append(f"{_capital(names)} stayed normal.")
+    if guess := verdict(found, info):
+        sentences.append(guess)
     sentences.append(odds(found.rate))
     return " ".join(sentences)
+
+
+def verdict(found: Findings, info: SensorInfo) -> str:
+    """Fault or event, and why; "" where the sensor's own channels cannot tell."""
+    of_kind = kind(found, info)
+    match origin(found, of_kind):
+        case "event":
+            names = _listed([label(name, info) for name in together(found.evidence)])
+            return f"Looks like a real event: {names} changed together."
+        case "sensor":
+            return f"Looks like a fault of the sensor: {_REASONS.get(of_kind, _IMPOSSIBLE)}."
+        case _:
+            return ""
 
 
 def odds(rate: float) -> str:
@@ -164,7 +151,7 @@ def _opening(found: Findings, info: SensorInfo) -> str:
         return f"Unusual since {moment(found.opened)}."
     first = found.evidence[0]
     name, value = _capital(label(first.channel, info)), amount(first, info)
-    if kind(found) == "stuck" and found.held > 0:
+    if kind(found, info) in ("stuck", "saturation") and found.held > 0:
         since = moment(found.held_until - round(found.held * SECOND))
         return f"{name} read exactly {value} for {duration(found.held)} from {since} on."
     lasted = duration((found.last - found.opened) / SECOND)

@@ -11,9 +11,9 @@ import numpy as np
 
 from redshank.core.batch import Bytes, Singles
 from redshank.core.clock import MINUTE
-from redshank.core.records import Evidence, Incident, SensorInfo, Severity, Verdicts
+from redshank.core.records import Evidence, Flag, Incident, SensorInfo, Severity, Verdicts
 from redshank.detect.alarm import Alarm
-from redshank.pipeline import explain
+from redshank.pipeline import explain, faults
 
 CALM_SHARE = 0.15
 """A channel that brought less of the evidence than this, over all rows, stayed normal."""
@@ -38,6 +38,8 @@ class Running:
         held: longest time for which the leading channel held one value, in seconds.
         held_until: event time of the last row of that stretch.
         evidence: channels at that row.
+        flags: channel to all quality flags of its values, one bit set.
+        steps: channel to how many values came with a sudden step.
         shares: channel to its summed share of the evidence, rarer rows counting more.
         told: ``last`` when it was written the last time.
     """
@@ -53,6 +55,8 @@ class Running:
     held: float = 0.0
     held_until: int = 0
     evidence: tuple[Evidence, ...] = ()
+    flags: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     told: int = 0
 
@@ -139,6 +143,7 @@ def _extend(
 ) -> bool:
     """Take rows into the incident; whether it changed enough to be told again."""
     running.rows += len(part)
+    _note_flags(running, rows, part)
     unusual = part[alarm[part] & Alarm.WARNING != 0]
     if not len(unusual):
         return False
@@ -153,6 +158,17 @@ def _extend(
     worse = rarer and severity(running.rate, running.budget) != before
     pause = max(MINUTE, (running.last - running.opened) // 20)
     return worse or running.told == 0 or running.last - running.told >= pause
+
+
+def _note_flags(running: Running, rows: Verdicts, part: Rows) -> None:
+    flags = rows.flags[part]
+    if not flags.any():
+        return
+    together = np.bitwise_or.reduce(flags, axis=0).tolist()
+    steps = np.count_nonzero(flags & np.uint16(Flag.RATE_OF_CHANGE | Flag.SPIKE), axis=0).tolist()
+    for name, bits, count in zip(rows.channels, together, steps, strict=True):
+        running.flags[name] = running.flags.get(name, 0) | bits
+        running.steps[name] = running.steps.get(name, 0) + count
 
 
 def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
@@ -194,7 +210,8 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
     calm = tuple(
         name for name, share in running.shares.items() if share < least and name not in involved
     )
-    found = explain.Findings(
+    leading = running.evidence[0].channel if running.evidence else ""
+    found = faults.Findings(
         running.cause,
         running.opened,
         running.last,
@@ -204,7 +221,10 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         running.rate,
         running.evidence,
         calm,
+        running.flags.get(leading, 0),
+        running.steps.get(leading, 0),
     )
+    kind = faults.kind(found, info)
     return Incident(
         id=incident_id(info.sensor_id, running.opened),
         sensor_id=info.sensor_id,
@@ -212,7 +232,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         last=running.last,
         closed=closed,
         severity=severity(running.rate, running.budget),
-        kind=explain.kind(found),
+        kind=kind,
         rate=running.rate,
         score=running.score,
         peak=running.peak,
@@ -222,6 +242,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         calm=calm,
         title=explain.title(found, info),
         text=explain.text(found, info),
+        origin=faults.origin(found, kind),
     )
 
 

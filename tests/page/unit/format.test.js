@@ -77,6 +77,7 @@ test('channels and flags in words', () => {
   assert.equal(f.channelName('sound_level'), 'sound level');
   assert.equal(f.channelName('pm25'), 'PM2.5');
   assert.equal(f.flagWords(1 | 16), 'missing, from the future');
+  assert.equal(f.originWords('sensor'), 'a fault of the sensor');
   assert.equal(f.flagWords(64 | 512), 'sudden step, another unit');
   assert.equal(f.sentence('humidity stuck at 99.99 % for 2 h'), 'Humidity stuck at 99.99\u00a0% for 2\u00a0h');
   assert.equal(f.sentence('pH too low'), 'pH too low');

@@ -274,5 +274,10 @@ const FLAGS = /** @type {[number, string][]} */ ([
   [64, 'sudden step'], [128, 'spike just before'], [256, 'moves too little'], [512, 'another unit'], [1024, 'stands for no value'], [2048, 'unlike its neighbours'],
 ]);
 
+const ORIGINS = { sensor: 'a fault of the sensor', event: 'a real event', unknown: 'not clear' };
+
+/** Fault or event, in words. @param {keyof typeof ORIGINS} origin */
+export const originWords = (origin) => ORIGINS[origin] ?? ORIGINS.unknown;
+
 /** Quality flags as words. @param {number} bits */
 export const flagWords = (bits) => FLAGS.filter(([bit]) => bits & bit).map(([, word]) => word).join(', ');

@@ -110,6 +110,7 @@ export interface Incident {
   duration_seconds: number;
   severity: Severity;
   kind: string;
+  origin: 'sensor' | 'event' | 'unknown';
   title: string;
   text: string;
   rate: number | null;

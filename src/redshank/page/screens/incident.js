@@ -1,7 +1,7 @@
 /** Incident: the story, then the evidence, then what you say about it. */
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
-import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, percent, plural, quantity, sentence, span, tied } from '../lib/format.js';
+import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, originWords, percent, plural, quantity, sentence, span, tied } from '../lib/format.js';
 import { hearOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useTitle, useWidth } from '../lib/hooks.js';
 import { columns, shifted } from '../lib/series.js';
@@ -170,6 +170,7 @@ export function IncidentScreen({ id }) {
         ['How sure', html`${certainty(incident.once_in_days)} <span class="quiet">this extreme ${onceIn(incident.once_in_days)} by chance</span>`],
         ['Severity', html`<${Severity} incident=${incident} />`],
         ['Kind', html`${incident.kind.replaceAll('_', ' ')} <span class="quiet">${plural(incident.rows, 'reading')}</span>`],
+        ['Looks like', originWords(incident.origin)],
       ].filter(Boolean)} />
     </header>
     <div class="two">
