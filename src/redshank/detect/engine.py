@@ -8,19 +8,16 @@ sensor's earlier rows only, never on other sensors or on how rows were batched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.core.clock import MONTH, SECOND
-from redshank.detect.alarm import AT_ONCE, Alarm, Confirmation, alarm_column, decide
+from redshank.detect.alarm import Alarm, alarm_column, decide
 from redshank.detect.channelstate import (
-    MAX_CHANNELS,
     Alignment,
     Changes,
-    Conversions,
     Extremes,
     FlatLine,
     Profile,
@@ -28,12 +25,12 @@ from redshank.detect.channelstate import (
     conversion_table,
 )
 from redshank.detect.groups import Groups, GroupScores
+from redshank.detect.judged import MONTH_ROWS, EngineSettings, Judged
+from redshank.detect.slots import Slots
 from redshank.detect.state import pack, unpack
-from redshank.detect.streaming import Cause, StreamingSettings
-from redshank.detect.structs import StructColumn
+from redshank.detect.streaming import Cause
 
-MONTH_ROWS = 8640.0
-"""Rows of a month at a 5-minute cadence: the detector's own unit of time."""
+__all__ = ["Engine", "EngineSettings", "Judged"]
 
 _STREAM_SHARE = 0.7
 """Part of the alarm budget that the streaming score may spend."""
@@ -41,72 +38,6 @@ _FLAT_SHARE = 0.15
 """Part for flat lines of all channels together."""
 _EXTREME_SHARE = 0.15
 """Part for values outside everything seen, of all channels together."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What may be set about detection.
-
-    Attributes:
-        streaming: settings of the streaming detector.
-        rests_at_zero: tells of a channel's name whether it may stay at zero for any time.
-        min_effect: channel name to the least deviation in its unit that may alarm.
-        units: channel name to factor and offset from other units of its quantity to its own.
-        confirmation: N of M rows within the budget before an incident opens.
-        row_months: rate unit is a month of 8,640 rows instead of 30 days of event time.
-    """
-
-    streaming: StreamingSettings = field(default_factory=StreamingSettings)
-    rests_at_zero: Callable[[str], bool] = lambda name: True
-    min_effect: Mapping[str, float] = field(default_factory=dict)
-    units: Callable[[str], Conversions] = lambda name: ()
-    confirmation: Confirmation = AT_ONCE
-    row_months: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Rows of sensors that share a layout, in the order in which they were scored.
-
-    Attributes:
-        channels: the ``c`` channel names.
-        slots: (m,) sensors.
-        time: (m,) event time, microseconds.
-        values: (m, c).
-        score: (m,) raw evidence, higher = more unusual.
-        rate: (m,) normal incidents at least this extreme per sensor and 30 days; inf if unknown.
-        per_month: (m,) rows that the sensor brings in 30 days.
-        budget: (m,) the alarm budget in force.
-        alarm: (m,) bits of :class:`redshank.detect.alarm.Alarm`.
-        cause: (m,) code of :class:`redshank.detect.streaming.Cause`.
-        gap: (m,) 1 after a silence of many intervals.
-        change: (m, c) bits of :class:`redshank.detect.channelstate.Change`.
-        flat: (m, c) 1 where the channel's flat line is itself within five times the budget.
-        held: (m, c) seconds for which the channel has held its value.
-        expected: (m, c) normal value at this hour, NaN if unknown.
-        lower: (m, c) lower edge of the 90 % band.
-        upper: (m, c) upper edge.
-        contributions: (m, c) shares of the evidence.
-    """
-
-    channels: tuple[str, ...]
-    slots: Ints
-    time: Times
-    values: Floats
-    score: Singles
-    rate: Singles
-    per_month: Singles
-    budget: Singles
-    alarm: Bytes
-    cause: Bytes
-    gap: Bytes
-    change: Bytes
-    flat: Bytes
-    held: Singles
-    expected: Singles
-    lower: Singles
-    upper: Singles
-    contributions: Singles
 
 
 class Engine:
@@ -122,38 +53,36 @@ class Engine:
         self._profile = Profile()
         self._alarm = alarm_column()
         self._groups = Groups(self.settings.streaming)
-        self._layouts: list[tuple[str, ...]] = [()]
-        self._layout_number: dict[tuple[str, ...], int] = {(): 0}
-        self._layout = np.zeros(64, np.int32)
-        self._first = np.zeros(64, np.int64)
-        self.budget = np.full(64, 3.0, np.float32)
-        self._free_slots: list[int] = []
-        self._free_series: dict[int, list[int]] = {}
-        self._slots = 0
-        self._series = 0
+        self._slots = Slots(
+            of_sensors=(self._alignment.sensors, self._rhythm.sensors, self._alarm),
+            of_series=(
+                self._alignment.channels,
+                self._flat.channels,
+                self._extremes.channels,
+                self._changes.channels,
+                self._profile.channels,
+            ),
+        )
 
     # --- sensors ---
 
     def add(self, budget: float = 3.0) -> int:
         """Slot of a new sensor without any channel yet."""
-        slot = self._free_slots.pop() if self._free_slots else self._new_slot()
-        for column in self._sensor_columns():
-            column.clear(slot)
-        self._layout[slot] = 0
-        self._first[slot] = 0
-        self.budget[slot] = budget
-        return slot
+        return self._slots.add(budget)
 
     def remove(self, slot: int) -> None:
         """Forget a sensor and give its memory back."""
         self._groups.remove(slot)
-        self._release_series(slot)
-        self._layout[slot] = 0
-        self._free_slots.append(slot)
+        self._slots.remove(slot)
+
+    @property
+    def budget(self) -> Singles:
+        """(n,) alarm budget of each slot; may be written."""
+        return self._slots.budget
 
     def channels(self, slot: int) -> tuple[str, ...]:
         """The sensor's channels, in order of appearance."""
-        return self._layouts[int(self._layout[slot])]
+        return self._slots.channels(slot)
 
     def prime(self, slot: int, channels: Sequence[str], time: Times, values: Floats) -> None:
         """Learn from a history of the sensor instead of from its first rows.
@@ -166,12 +95,12 @@ class Engine:
         """
         self._extend(slot, channels)
         slots = np.full(len(time), slot, np.int32)
-        first = self._first[slots]
+        first = self._slots.first[slots]
         rests = self._rests(self.channels(slot))
         values = np.ascontiguousarray(values, np.float64)
         aligned = self._alignment.run(slots, first, np.ascontiguousarray(time, np.int64), values)
         interval, _ = self._rhythm.run(aligned.slots, aligned.time)
-        first = self._first[aligned.slots]
+        first = self._slots.first[aligned.slots]
         self._flat.run(first, aligned.time, aligned.values, rests)
         self._extremes.run(first, aligned.values)
         units = self._units(self.channels(slot))
@@ -197,9 +126,7 @@ class Engine:
 
     def state_bytes(self) -> int:
         """Memory of all state arrays."""
-        columns = (*self._sensor_columns(), *self._series_columns())
-        small = self._layout.nbytes + self._first.nbytes + self.budget.nbytes
-        return sum(c.rows.nbytes for c in columns) + small + self._groups.state_bytes()
+        return self._slots.nbytes() + self._groups.state_bytes()
 
     # --- rows ---
 
@@ -216,12 +143,13 @@ class Engine:
             channels: the ``C`` columns of ``values``.
             values: (n, C), NaN where a row lacks the channel.
         """
-        self._extend_all(slots, channels)
-        layouts = self._layout[slots]
+        for slot in self._slots.lacking(slots, channels):
+            self._extend(slot, channels)
+        layouts = self._slots.layout[slots]
         judged = []
         for number in np.unique(layouts):
             rows = slice(None) if (layouts == number).all() else np.flatnonzero(layouts == number)
-            layout = self._layouts[number]
+            layout = self._slots.layout_channels(number)
             columns = _arranged(values[rows], channels, layout)
             judged.append(self._judge(layout, slots[rows], time[rows], columns))
         return [part for part in judged if len(part.time)]
@@ -254,9 +182,9 @@ class Engine:
     def _judge(self, layout: tuple[str, ...], slots: Ints, time: Times, values: Floats) -> Judged:
         slots = np.ascontiguousarray(slots, np.int32)
         time = np.ascontiguousarray(time, np.int64)
-        rows = self._alignment.run(slots, self._first[slots], time, values)
+        rows = self._alignment.run(slots, self._slots.first[slots], time, values)
         interval, gap = self._rhythm.run(rows.slots, rows.time)
-        first = self._first[rows.slots]
+        first = self._slots.first[rows.slots]
         per_month = self._per_month(interval)
         scores = self._groups.score(rows.slots, rows.time, rows.values)
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
@@ -266,7 +194,7 @@ class Engine:
         rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
-        budget = self.budget[rows.slots]
+        budget = self._slots.budget[rows.slots]
         alarm = decide(self._alarm, rows.slots, rate, budget, self.settings.confirmation)
         learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
@@ -321,80 +249,14 @@ class Engine:
     def _units(self, layout: tuple[str, ...]) -> Floats:
         return conversion_table([self.settings.units(name) for name in layout])
 
-    # --- layouts ---
-
-    def _extend_all(self, slots: Ints, channels: Sequence[str]) -> None:
-        """Give every sensor of a batch the channels that it has not had before."""
-        wanted = frozenset(channels)
-        for number in np.unique(self._layout[slots]):
-            if not wanted <= frozenset(self._layouts[number]):
-                for slot in np.unique(slots[self._layout[slots] == number]):
-                    self._extend(int(slot), channels)
-
     def _extend(self, slot: int, channels: Sequence[str]) -> None:
-        before = self.channels(slot)
-        after = before + tuple(name for name in channels if name not in before)
-        if len(after) > MAX_CHANNELS:
-            raise ValueError(f"a sensor with {len(after)} channels: at most {MAX_CHANNELS}")
-        number = self._layout_number.setdefault(after, len(self._layouts))
-        if number == len(self._layouts):
-            self._layouts.append(after)
-        start = self._reserve_series(len(after))
-        old = int(self._first[slot])
-        for column in self._series_columns():
-            column.clear(start, len(after))
-            column.put(start, len(before), column.get(old, len(before)))
-        self._release_series(slot)
-        self._first[slot] = start
-        self._layout[slot] = number
-        self._groups.extend(slot, len(after))
-
-    def _sensor_columns(self) -> tuple[StructColumn, ...]:
-        return (self._alignment.sensors, self._rhythm.sensors, self._alarm)
-
-    def _series_columns(self) -> tuple[StructColumn, ...]:
-        return (
-            self._alignment.channels,
-            self._flat.channels,
-            self._extremes.channels,
-            self._changes.channels,
-            self._profile.channels,
-        )
-
-    def _new_slot(self) -> int:
-        slot = self._slots
-        self._slots += 1
-        if slot == len(self._layout):
-            for name in ("_layout", "_first", "budget"):
-                column = getattr(self, name)
-                setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
-        for column in self._sensor_columns():
-            column.reserve(self._slots)
-        return slot
-
-    def _reserve_series(self, count: int) -> int:
-        if free := self._free_series.get(count):
-            return free.pop()
-        start = self._series
-        self._series += count
-        for column in self._series_columns():
-            column.reserve(self._series)
-        return start
-
-    def _release_series(self, slot: int) -> None:
-        if count := len(self.channels(slot)):
-            self._free_series.setdefault(count, []).append(int(self._first[slot]))
+        self._groups.extend(slot, self._slots.extend(slot, channels))
 
     # --- checkpoints ---
 
     def snapshot(self, slot: int) -> bytes:
         """The sensor's whole state, to resume bit for bit."""
-        first, count = int(self._first[slot]), len(self.channels(slot))
-        parts = [
-            *(column.get(slot) for column in self._sensor_columns()),
-            *(column.get(first, count) for column in self._series_columns()),
-            *self._groups.snapshot(slot),
-        ]
+        parts = [*self._slots.state(slot), *self._groups.snapshot(slot)]
         return pack({"channels": list(self.channels(slot))}, parts)
 
     def restore(self, slot: int, state: bytes) -> None:
@@ -405,16 +267,9 @@ class Engine:
         """
         header, parts = unpack(state)
         self._groups.remove(slot)
-        self._release_series(slot)
-        self._layout[slot] = 0
+        self._slots.strip(slot)
         self._extend(slot, header["channels"])
-        first, count = int(self._first[slot]), len(self.channels(slot))
-        left = iter(parts)
-        for column in self._sensor_columns():
-            column.put(slot, 1, next(left))
-        for column in self._series_columns():
-            column.put(first, count, next(left))
-        self._groups.restore(slot, list(left))
+        self._groups.restore(slot, self._slots.put_state(slot, parts))
 
     def restore_alarm(self, slot: int, alarm_state: bytes) -> None:
         """Replace what the decision remembers of a sensor; after its budget was changed."""
