@@ -13,9 +13,12 @@ from typer.core import TyperGroup
 
 import redshank
 from redshank.cli import (
+    boxes,
     config,
     doctor,
     evaluate,
+    export,
+    fetch,
     migrate,
     mqtt,
     reference,
@@ -74,7 +77,20 @@ def build() -> typer.Typer:
     ) -> None:
         """Watches sensors and says what is wrong, why, and since when."""
 
-    for group in (run, replay, simulate, send, score, evaluate, doctor, migrate, reference):
+    for group in (
+        run,
+        boxes,
+        fetch,
+        export,
+        replay,
+        simulate,
+        send,
+        score,
+        evaluate,
+        doctor,
+        migrate,
+        reference,
+    ):
         group.register(app)
     app.add_typer(config.group(), name="config")
     app.add_typer(mqtt.group(), name="mqtt")

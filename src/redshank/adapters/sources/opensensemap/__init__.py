@@ -1,6 +1,21 @@
-"""openSenseMap: live boxes and their recent past, from any server that speaks its API."""
+"""openSenseMap: boxes found, live and past, from any server that speaks its API."""
 
+from redshank.adapters.sources.opensensemap.archive import Archive
 from redshank.adapters.sources.opensensemap.client import OpenSenseMapClient
-from redshank.adapters.sources.opensensemap.source import Fetched, OpenSenseMap
+from redshank.adapters.sources.opensensemap.finding import Found, Lists, find, followed, search
+from redshank.adapters.sources.opensensemap.history import History
+from redshank.adapters.sources.opensensemap.rows import described
+from redshank.adapters.sources.opensensemap.source import OpenSenseMap
 
-__all__ = ["Fetched", "OpenSenseMap", "OpenSenseMapClient"]
+__all__ = [
+    "Archive",
+    "Found",
+    "History",
+    "Lists",
+    "OpenSenseMap",
+    "OpenSenseMapClient",
+    "described",
+    "find",
+    "followed",
+    "search",
+]
