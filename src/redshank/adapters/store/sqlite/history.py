@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -80,26 +81,43 @@ def recover_sensors(view: View, query: RecoverSensors) -> Mapping[str, Recovery]
             f" LEFT JOIN checkpoints c ON c.sensor = id WHERE sensor_id IN ({placeholders(some)})",
             (NEVER, *some),
         ).fetchall()
-        for name, key, state, seq, last_commit, last_seen in rows:
-            after = _after(view, name, key, seq) if last_commit > seq else ()
+        behind = {key: seq for _, key, _, seq, last_commit, _ in rows if last_commit > seq}
+        tail = _tail_after(view, behind)
+        for name, key, state, seq, _, last_seen in rows:
+            after = _after(view, name, key, seq, tail[key]) if key in behind else ()
             found[name] = Recovery(state, after, last_seen)
     return found
 
 
-def _after(view: View, sensor_id: str, key: int, seq: int) -> list[Batch]:
+def _tail_after(view: View, behind: Mapping[int, int]) -> Mapping[int, list[Sequence[Any]]]:
+    """Chunks of the tail by sensor, of commits after each one's own; one pass over the tail."""
+    found: dict[int, list[Sequence[Any]]] = defaultdict(list)
+    if not behind:
+        return found
+    keys = sorted(behind)
+    # Commit by commit, as the tail lies on the disk: sensor by sensor would read it all each time.
+    rows = view.sql.execute(
+        "SELECT t.sensor, t.schema, t.seq, t.part, t.count, NULL, t.extras, t.records, NULL"
+        " FROM commits k CROSS JOIN tail_readings t ON t.seq = k.seq"
+        f" AND t.sensor IN ({placeholders(keys)}) WHERE k.seq > ?",
+        (*keys, min(behind.values())),
+    )
+    for key, *chunk in rows:
+        if chunk[1] > behind[key]:
+            found[key].append(chunk)
+    return found
+
+
+def _after(
+    view: View, sensor_id: str, key: int, seq: int, tail: Sequence[Sequence[Any]]
+) -> list[Batch]:
     """Readings committed after a commit, as they came; runs of one schema are one batch."""
-    given = {"sensor": key, "seq": seq}
     chunks = view.sql.execute(
         "SELECT schema, first_seq, part, count, seqs, extras, records, NULL FROM readings"
-        " WHERE sensor = :sensor AND last_seq > :seq",
-        given,
+        " WHERE sensor = ? AND last_seq > ?",
+        (key, seq),
     ).fetchall()
-    chunks += view.sql.execute(
-        "SELECT t.schema, t.seq, t.part, t.count, NULL, t.extras, t.records, NULL FROM commits k"
-        " CROSS JOIN tail_readings t ON t.seq = k.seq AND t.sensor = :sensor WHERE k.seq > :seq",
-        given,
-    ).fetchall()
-    chunks.sort(key=lambda chunk: (chunk[1], chunk[2]))
+    chunks = sorted([*chunks, *tail], key=lambda chunk: (chunk[1], chunk[2]))
     runs = [list(run) for _, run in groupby(chunks, key=lambda chunk: chunk[0])]
     return [_batch(sensor_id, rows) for run in runs for rows in joined(view, run, extras=True)]
 
