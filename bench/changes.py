@@ -11,14 +11,12 @@ found without the first.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import orjson
-from rich.console import Console
 from rich.table import Table
 
+from common import options, show_tables
 from redshank.detect.alarm import Alarm, decide_series
 from redshank.detect.streaming import StreamingPool
 
@@ -119,21 +117,22 @@ HEADS = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    figures = measure(args.seeds)
-    if args.json:
-        print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-        return
+def tables(figures: dict[str, dict[str, list[float]]]) -> Iterator[Table]:
+    """One for each section."""
     for section, cases in figures.items():
         table = Table(section, *HEADS[section])
         for name, values in cases.items():
             table.add_row(name, *(f"{value:.2f}" for value in values))
-        Console().print(table)
+        yield table
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = options(__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    args = parser.parse_args()
+    figures = measure(args.seeds)
+    show_tables(args, tables(figures), figures)
 
 
 if __name__ == "__main__":

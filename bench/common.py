@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.process import Process
 
-__all__ = ["Process", "bodies", "facts", "options", "percentiles", "readings", "running", "show"]
+__all__ = [
+    "Process",
+    "bodies",
+    "facts",
+    "options",
+    "percentiles",
+    "readings",
+    "running",
+    "show",
+    "show_tables",
+]
 
 CADENCE = 60
 """Seconds between two readings of a sensor."""
@@ -120,6 +130,18 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def show_tables(
+    args: argparse.Namespace, tables: Iterable[Table], figures: Mapping[str, Any]
+) -> None:
+    """Print tables, or their figures as JSON if asked for."""
+    if args.json:
+        how = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+        print(orjson.dumps(figures, option=how).decode())
+        return
+    for table in tables:
+        Console().print(table)
 
 
 def show(

@@ -9,15 +9,13 @@ first week, the first and the second month, and the second month by kind.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import orjson
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from common import options, show_tables
 from redshank.detect.alarm import Alarm, decide_series
 from redshank.detect.streaming import StreamingPool
 
@@ -115,17 +113,12 @@ def tables(counts: dict[float, dict[str, dict[str, float]]]) -> Iterator[Table]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     counts = measure(args.seeds)
-    if args.json:
-        named = {f"{budget:g}": kinds for budget, kinds in counts.items()}
-        print(orjson.dumps(named, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
-        return
-    for table in tables(counts):
-        Console().print(table)
+    named = {f"{budget:g}": kinds for budget, kinds in counts.items()}
+    show_tables(args, tables(counts), named)
 
 
 if __name__ == "__main__":

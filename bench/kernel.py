@@ -10,17 +10,15 @@ processor time, so that other work on the machine does not count.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import orjson
-from rich.console import Console
 from rich.table import Table
 
+from common import options, show_tables
 from redshank.detect.streaming import StreamingPool, learning
 
 WIDTHS = (1, 4, 8, 38)
@@ -191,18 +189,14 @@ def table(lines: list[Line], fleet: float) -> Table:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     lines = [measure(channels, args.rows, args.repeat) for channels in WIDTHS]
     fleet = cold()
-    if args.json:
-        figures = {"lines": [asdict(line) for line in lines], "cold_fleet": fleet}
-        print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
-        return
-    Console().print(table(lines, fleet))
+    figures = {"lines": [asdict(line) for line in lines], "cold_fleet": fleet}
+    show_tables(args, [table(lines, fleet)], figures)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ retracted, unless somebody marked or commented them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,8 @@ from redshank.core.batch import Batch
 from redshank.core.clock import DAY
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Incidents, SensorSeries
-from redshank.core.records import SILENT, Incident, Verdicts
+from redshank.core.records import Incident, Verdicts
+from redshank.pipeline.incidents import retracted
 from redshank.pipeline.pipeline import Pipeline
 
 RELEARN = 14 * DAY
@@ -71,11 +72,12 @@ def amend(store: Store, pipeline: Pipeline, sensor_id: str, since: int, now: int
         outcome = pipeline.run([piece], now)
         verdicts += [part for rows in outcome.verdicts if len(part := from_time(rows, since))]
         incidents.update((incident.id, incident) for incident in outcome.incidents)
+    there = store.read(Incidents(sensor_id=sensor_id, start=since, limit=1_000_000))
     told = [incident for incident in incidents.values() if incident.last >= since]
     return Commit(
         verdicts=verdicts,
         incidents=told,
-        incidents_removed=_retracted(store, sensor_id, since, incidents),
+        incidents_removed=retracted(there, incidents, since),
         checkpoints=pipeline.checkpoints_of([sensor_id]),
     )
 
@@ -85,18 +87,3 @@ def from_time(rows: Verdicts, since: int) -> Verdicts:
     keep = rows.time >= since
     columns = (name for name in Verdicts.__slots__ if isinstance(getattr(rows, name), np.ndarray))
     return replace(rows, **{name: getattr(rows, name)[keep] for name in columns})
-
-
-def _retracted(
-    store: Store, sensor_id: str, since: int, found: Mapping[str, Incident]
-) -> Sequence[str]:
-    there = store.read(Incidents(sensor_id=sensor_id, start=since, limit=1_000_000))
-    return [
-        incident.id
-        for incident in there
-        if incident.id not in found
-        and incident.opened >= since
-        and incident.kind != SILENT
-        and incident.feedback is None
-        and not incident.comments
-    ]

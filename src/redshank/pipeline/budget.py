@@ -24,7 +24,7 @@ from redshank.core.queries import (
     StoredVerdicts,
     StoreTotals,
 )
-from redshank.core.records import SILENT, Incident, SensorInfo, Verdicts
+from redshank.core.records import Incident, SensorInfo, Verdicts
 from redshank.detect.alarm import (
     AT_ONCE,
     Alarm,
@@ -33,7 +33,7 @@ from redshank.detect.alarm import (
     decide_one,
     decide_series,
 )
-from redshank.pipeline.incidents import Running, Tracker, incident_id, span_rows
+from redshank.pipeline.incidents import Running, Tracker, incident_id, retracted, span_rows
 
 SETTING = "budget"
 """Key under which the store keeps it."""
@@ -199,15 +199,7 @@ def _no_longer(store: Store, wanted: set[str]) -> list[str]:
         return []
     start = newest - round(REACH_DAYS * DAY)
     there = store.read(Incidents(start=start, limit=1_000_000))
-    return [
-        incident.id
-        for incident in there
-        if incident.id not in wanted
-        and incident.opened >= start
-        and incident.kind != SILENT
-        and incident.feedback is None
-        and not incident.comments
-    ]
+    return retracted(there, wanted, start)
 
 
 def held(time: Times, values: Floats) -> Singles:

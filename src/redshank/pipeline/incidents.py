@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +11,15 @@ import numpy as np
 
 from redshank.core.batch import Bytes, Singles
 from redshank.core.clock import MINUTE
-from redshank.core.records import Evidence, Flag, Incident, SensorInfo, Severity, Verdicts
+from redshank.core.records import (
+    SILENT,
+    Evidence,
+    Flag,
+    Incident,
+    SensorInfo,
+    Severity,
+    Verdicts,
+)
 from redshank.detect.alarm import Alarm
 from redshank.pipeline import explain, faults
 
@@ -244,6 +252,27 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         text=explain.text(found, info),
         origin=faults.origin(found, kind),
     )
+
+
+def retracted(there: Iterable[Incident], found: Container[str], since: int) -> list[str]:
+    """Ids of stored incidents that another look at the rows does not find again.
+
+    Silences are not found in rows, and what people spoke about stays.
+
+    Args:
+        there: incidents that are stored.
+        found: ids that were found.
+        since: how far back was looked, microseconds.
+    """
+    return [
+        incident.id
+        for incident in there
+        if incident.id not in found
+        and incident.opened >= since
+        and incident.kind != SILENT
+        and incident.feedback is None
+        and not incident.comments
+    ]
 
 
 def span_rows(alarm: Bytes) -> Sequence[tuple[int, int]]:
