@@ -51,9 +51,9 @@ function Evidence({ incident }) {
   const [base, setBase] = useState(at);
   const view = useMemo(() => new TimeView(base[0], base[1]), [incident.id]);
   useEffect(() => { setBase(at); view.show(at[0], at[1]); }, [at]);
-  const names = causes(incident).slice(0, MOST_CHARTS).map((e) => e.channel);
-  const series = useResource((signal) => stretch(incident, base, names, signal), [incident.id, base[0], base[1]]);
-  const ghosts = useGhosts(incident, base, names);
+  const asked = causes(incident).slice(0, MOST_CHARTS).map((e) => e.channel);
+  const series = useResource((signal) => stretch(incident, base, asked, signal), [incident.id, base[0], base[1]]);
+  const ghosts = useGhosts(incident, base, asked);
   const former = useRef(/** @type {[number, number][]} */ ([]));
   const settle = () => setBase([view.start, view.end]);
   const moves = {
@@ -62,6 +62,8 @@ function Evidence({ incident }) {
     back: () => { const [start, end] = former.current?.pop() ?? at; view.show(start, end); setBase([start, end]); },
   };
   const data = series.data;
+  // A silence has no channel of its own: show what was measured before it.
+  const names = asked.length ? asked : Object.keys(data?.channels ?? {}).slice(0, MOST_CHARTS);
   return html`<section aria-labelledby="evidence-title" class="evidence" ref=${ref}>
     <div class="section-head"><h2 id="evidence-title">What was measured</h2>
       <p class="legend quiet"><span><i class="swatch value"></i>measured</span><span><i class="swatch band"></i>expected</span>
@@ -169,12 +171,12 @@ export function IncidentScreen({ id }) {
         incident.closed && ['Closed', html`<${Time} at=${incident.closed} form="absolute" />`],
         ['How sure', html`${certainty(incident.once_in_days)} <span class="quiet">this extreme ${onceIn(incident.once_in_days)} by chance</span>`],
         ['Severity', html`<${Severity} incident=${incident} />`],
-        ['Kind', html`${incident.kind.replaceAll('_', ' ')} <span class="quiet">${plural(incident.rows, 'reading')}</span>`],
-        ['Looks like', originWords(incident.origin)],
+        ['Kind', html`${incident.kind.replaceAll('_', ' ')} ${incident.rows > 0 && html`<span class="quiet">${plural(incident.rows, 'reading')}</span>`}`],
+        incident.origin !== 'unknown' && ['Looks like', originWords(incident.origin)],
       ].filter(Boolean)} />
     </header>
     <div class="two">
-      <${Causes} incident=${incident} channels=${sensor.data?.channels ?? {}} />
+      ${incident.evidence.length > 0 && html`<${Causes} incident=${incident} channels=${sensor.data?.channels ?? {}} />`}
       <${Feedback} incident=${incident} changed=${changed} />
     </div>
     <${Evidence} incident=${incident} />

@@ -80,17 +80,19 @@ function useSeen(ref) {
 function CardChart({ incident }) {
   const ref = useRef(/** @type {HTMLElement | null} */ (null));
   const seen = useSeen(ref);
-  const channel = incident.evidence[0]?.channel;
+  const asked = incident.evidence[0]?.channel;
   const minute = Math.floor(Date.parse(incident.last) / MINUTE);
   const [start, end] = useMemo(() => storySpan(incident), [incident.id, minute]);
   const view = useMemo(() => new TimeView(start, end), [start, end]);
   const series = useResource(async (signal) => {
-    if (!seen || !channel) return null;
-    const query = { start: new Date(start).toISOString(), end: new Date(end).toISOString(), points: 300, channel };
+    if (!seen) return null;
+    const query = { start: new Date(start).toISOString(), end: new Date(end).toISOString(), points: 300, channel: asked };
     return columns(await get(`/sensors/${part(incident.sensor_id)}/series`, query, signal));
-  }, [seen, channel, start, end]);
+  }, [seen, asked, start, end]);
+  // A silence has no channel of its own: show the first that was measured before it.
+  const channel = asked ?? Object.keys(series.data?.channels ?? {})[0];
   return html`<div class="card-chart" ref=${ref}>
-    ${series.data && html`<${ChannelChart} view=${view} data=${series.data} channel=${channel} height=${128} small axis focus=${incident.id}
+    ${series.data && channel && html`<${ChannelChart} view=${view} data=${series.data} channel=${channel} height=${128} small axis focus=${incident.id}
         label=${`${channelName(channel)} of ${sensorOf(incident)}: ${incident.text}`} />`}
     ${series.error && html`<p class="quiet">The chart could not be loaded.</p>`}
   </div>`;
