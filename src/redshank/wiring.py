@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redshank.adapters.bus.memory import MemoryBus
-from redshank.adapters.sources.mqtt import Broker, Discovered, Mqtt, listen
+from redshank.adapters.sources.mqtt import Broker, Mqtt, listen
+from redshank.adapters.sources.mqtt import Discovered as Discovered
 from redshank.adapters.sources.opensensemap import (
     Archive,
     History,

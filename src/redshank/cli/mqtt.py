@@ -12,7 +12,7 @@ import typer
 from redshank.cli.console import print_json, print_table, say, settings
 
 if TYPE_CHECKING:
-    from redshank.adapters.sources.mqtt import Discovered
+    from redshank.wiring import Discovered
 
 SECONDS = 30.0
 
