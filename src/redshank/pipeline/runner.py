@@ -49,6 +49,7 @@ from redshank.pipeline import amend
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import Fresh, Gathered, fresh, gather
+from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Outcome, Pipeline
 from redshank.pipeline.silence import Silences
 
@@ -97,6 +98,7 @@ class Runner:
             pipeline, clock.now(), store.read(Incidents(state="open", limit=1_000_000))
         )
         self._asleep, self._woken = True, 0
+        self._neighbours = Neighbours(store)
         self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
     # --- life ---
@@ -171,7 +173,8 @@ class Runner:
 
         def ask() -> list[SensorInfo]:
             known = {status.info.sensor_id: status.info for status in self._stored(list(edits))}
-            infos = [edit(known.get(sensor_id)) for sensor_id, edit in edits.items()]
+            edited = [edit(known.get(sensor_id)) for sensor_id, edit in edits.items()]
+            infos = [info for info in edited if info is not None]
             budget = self.budget.with_own(infos)
             commit = Commit() if budget == self.budget else self._rebudgeted(budget)
             commit = replace(commit, sensors=infos)
@@ -189,7 +192,7 @@ class Runner:
         """What another alarm budget changes."""
         rebuilt = budgets.rebuild(self._store, budget, self._pipeline.describe)
         return Commit(
-            incidents=rebuilt.incidents,
+            incidents=self._neighbours.remembered(rebuilt.incidents),
             incidents_removed=rebuilt.removed,
             checkpoints=self._pipeline.rebudget(budget, rebuilt),
             settings={budgets.SETTING: budget.to_setting()},
@@ -273,11 +276,12 @@ class Runner:
             cursors={m.source: m.parcel.cursor for m in messages if m.parcel.cursor is not None},
             settings={amend.SETTING: late} if late != self._late else {},
         )
+        commit = self._neighbours.complete(commit)
         with self._telemetry.commit_seconds.time():
             self._store.write(commit)
         self._late, self._untidy = late, self._untidy or bool(late)
         receipts = write_receipts(len(messages), gathered, news, outcome.verdicts)
-        self._count(messages, receipts, commit)
+        self._count(messages, receipts, commit, outcome)
         self._tell(commit)
         return receipts
 
@@ -288,6 +292,7 @@ class Runner:
         self._adopt(self._pipeline.asleep([sensor_id]))
         commit = amend.amend(self._store, self._pipeline, sensor_id, since, self._clock.now())
         commit = replace(commit, settings={amend.SETTING: left or None})
+        commit = self._neighbours.complete(commit)
         self._store.write(commit)
         self._late = left
         self._telemetry.amended_total.inc()
@@ -339,11 +344,16 @@ class Runner:
         return self._store.read(Sensors(sensor_ids=sensor_ids, limit=len(sensor_ids)))
 
     def _tell(self, commit: Commit) -> None:
+        self._neighbours.note(commit)
         for listener in tuple(self._listeners):
             listener(commit)
 
     def _count(
-        self, messages: Sequence[Message], receipts: Sequence[Receipt], commit: Commit
+        self,
+        messages: Sequence[Message],
+        receipts: Sequence[Receipt],
+        commit: Commit,
+        outcome: Outcome,
     ) -> None:
         telemetry = self._telemetry
         for message, receipt in zip(messages, receipts, strict=True):
@@ -354,13 +364,16 @@ class Runner:
                 count = len(message.parcel.dead_letters)
                 telemetry.dead_letters_total.labels(message.source).inc(count)
             telemetry.replayed_total.inc(len(message.parcel.dead_letters_removed))
-        for rows in commit.verdicts:
+        for rows in outcome.verdicts:
             counts = np.bincount(rows.status, minlength=len(Status))
             for status in Status:
                 telemetry.verdicts_total.labels(status.name.lower()).inc(int(counts[status]))
             for flag in Flag:
                 count = int(np.count_nonzero(rows.flags & np.uint16(flag)))
                 telemetry.flags_total.labels(str(flag.name).lower()).inc(count)
+        for rows in commit.verdicts:
+            count = int(np.count_nonzero(rows.flags & np.uint16(Flag.DISAGREES)))
+            telemetry.flags_total.labels("disagrees").inc(count)
         for incident in commit.incidents:
             telemetry.incidents_total.labels(incident.state).inc()
         newest = max((int(batch.time.max()) for batch in commit.readings), default=0)

@@ -1,0 +1,274 @@
+"""What the neighbours say of an incident: they show it too, or this sensor is alone with it.
+
+Neighbours are sensors of the same site or within 20 km that measure the same channel in the same
+exposure. How far a sensor usually is from the median of its neighbours is learned from the day
+before the incident (median and median absolute deviation of the difference), so a sensor in the
+sun or a badly chosen site only makes the test weaker. After the neighbour tests of quality control
+in meteorology (WMO-No. 8, Guide to Instruments and Methods of Observation, volume V).
+
+Other sensors may report later than this one, so nothing of this enters a verdict on arrival: an
+incident is judged whenever it is told, by what is there then, and for the last time when it is
+over. Only then the values of a sensor that stands alone are flagged, which therefore depends on
+what had come by then and not on how readings were batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import asin, cos, inf, radians, sin, sqrt
+
+import numpy as np
+
+from redshank.core.batch import Batch, Floats, Times
+from redshank.core.clock import DAY, MINUTE
+from redshank.core.ports import Commit, Store
+from redshank.core.queries import Incidents, Sensors, SensorSeries, StoredVerdicts
+from redshank.core.records import SILENT, Flag, Incident, SensorInfo, Status, Verdicts
+from redshank.pipeline import explain
+
+NEAR_KM = 20.0
+MOST = 8
+"""Nearest neighbours that are asked."""
+FEWEST = 2
+"""Neighbours with a value at that time that a judgement needs."""
+ALONE = 6.0
+"""Usual deviations from the neighbours from which on a sensor stands alone."""
+TOGETHER = 3.0
+"""Usual deviations within which it agrees with them."""
+CLEAR = 4.0
+"""Usual deviations that a change must have for agreement in it to mean anything."""
+MOST_OF = 0.5
+"""Part of a change that neighbours must lack for the sensor to stand alone."""
+LITTLE_OF = 0.2
+"""Part of it that they may lack and still share it."""
+LEAST_ROWS = 20
+LARGEST_FLEET = 20_000
+"""Sensors among which neighbours are looked for."""
+
+_HISTORY = DAY
+_POINTS = 400
+_EARTH_KM = 6371.0
+_FIXED = frozenset({"wrong unit", "dropout", SILENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """As much of a sensor as tells whose neighbour it is."""
+
+    site: str
+    latitude: float | None
+    longitude: float | None
+    exposure: str
+    channels: frozenset[str]
+
+
+class Neighbours:
+    """Judges incidents by other sensors' stored readings; used by the writer's thread only."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._places: dict[str, Place] | None = None
+        self._coming: Sequence[Batch] = ()
+
+    def complete(self, commit: Commit) -> Commit:
+        """The commit with its incidents judged, and values of lone sensors flagged."""
+        self._coming = commit.readings
+        incidents, flagged = [], []
+        verdicts = list(commit.verdicts)
+        for incident in commit.incidents:
+            judged, alone = self._judged(incident)
+            incidents.append(judged)
+            if alone and judged.closed is not None:
+                flagged += self._stored(judged)
+                verdicts = [_flagged(rows, judged) for rows in verdicts]
+        return replace(commit, incidents=incidents, verdicts=[*flagged, *verdicts])
+
+    def remembered(self, incidents: Sequence[Incident]) -> list[Incident]:
+        """Incidents that were told again unchanged, with what was found of them before."""
+        wanted = [incident.id for incident in incidents]
+        there = self._store.read(Incidents(ids=wanted, limit=max(1, len(wanted))))
+        before = {incident.id: incident for incident in there}
+        out = []
+        for incident in incidents:
+            old = before.get(incident.id)
+            if old and (old.last, old.peak, old.closed) == (
+                incident.last,
+                incident.peak,
+                incident.closed,
+            ):
+                found = {"kind": old.kind, "origin": old.origin, "text": old.text}
+                incident = replace(incident, **found)
+            out.append(incident)
+        return out
+
+    def note(self, commit: Commit) -> None:
+        """Remember what a commit changed of the registry."""
+        if self._places is None:
+            return
+        for sensor_id in commit.sensors_removed:
+            self._places.pop(sensor_id, None)
+        for info in commit.sensors:
+            self._places[info.sensor_id] = _place(info)
+
+    # --- judgement ---
+
+    def _judged(self, incident: Incident) -> tuple[Incident, bool]:
+        """The incident with what its neighbours say, and whether it stands alone."""
+        if incident.kind in _FIXED or not incident.evidence or incident.evidence[0].value is None:
+            return incident, False
+        first = incident.evidence[0]
+        near = self.near(incident.sensor_id, first.channel)
+        if len(near) < FEWEST:
+            return incident, False
+        found = self._compared(incident, near)
+        if found is None:
+            return incident, False
+        deviation, spread, there = found
+        size = abs((first.value or 0.0) - first.expected) if first.expected is not None else 0.0
+        info = SensorInfo(incident.sensor_id)
+        if deviation >= max(ALONE * spread, MOST_OF * size):
+            usual = explain.number(there, first.channel, info)
+            said = f"Looks like a fault of the sensor: its neighbours are at {usual}."
+            kind = "disagreement" if incident.kind == "unusual pattern" else incident.kind
+            return _told(replace(incident, kind=kind, origin="sensor"), said), True
+        if deviation <= max(TOGETHER * spread, LITTLE_OF * size) and size >= CLEAR * spread:
+            said = "Looks like a real event: its neighbours changed in the same way."
+            return _told(replace(incident, origin="event"), said), False
+        return incident, False
+
+    def _compared(
+        self, incident: Incident, near: Sequence[str]
+    ) -> tuple[float, float, float] | None:
+        """How far the peak is off the neighbours, how far is usual, and where they are.
+
+        None where too little is known.
+        """
+        first = incident.evidence[0]
+        start, end = incident.opened - _HISTORY, incident.opened - 1
+        time, own = self._series(incident.sensor_id, first.channel, start, end)
+        if len(time) < LEAST_ROWS or first.value is None:
+            return None
+        reach = max(15 * MINUTE, 3 * int(np.median(np.diff(time))))
+        spans = (time, start, end), (np.array([incident.peak]), incident.peak, incident.peak)
+        others = np.array(
+            [
+                np.concatenate(
+                    [
+                        _nearest(*self._series(one, first.channel, a - reach, b + reach), at, reach)
+                        for at, a, b in spans
+                    ]
+                )
+                for one in near
+            ]
+        )
+        enough = np.count_nonzero(~np.isnan(others), axis=0) >= FEWEST
+        if not enough[-1] or np.count_nonzero(enough[:-1]) < LEAST_ROWS:
+            return None
+        middle = np.nanmedian(others[:, enough], axis=0)
+        apart = own[enough[:-1]] - middle[:-1]
+        usual = float(np.median(apart))
+        spread = 1.4826 * float(np.median(np.abs(apart - usual)))
+        there = float(middle[-1])
+        floor = 0.05 * _width(first.lower, first.upper) + 1e-9 * abs(there)
+        return abs(first.value - there - usual), max(spread, floor), there + usual
+
+    def _series(self, sensor_id: str, channel: str, start: int, end: int) -> tuple[Times, Floats]:
+        """Times and values of one channel without gaps, those that are being written included."""
+        query = SensorSeries(sensor_id, start, end, points=_POINTS, channels=[channel])
+        series = self._store.read(query)
+        times, values = [np.empty(0, np.int64)], [np.empty(0)]
+        if channel in series.channels:
+            times.append(series.time)
+            values.append(series.mean[:, series.channels.index(channel)])
+        for batch in self._coming:
+            if sensor_id in batch.sensor_ids:
+                rows = batch.sensor == batch.sensor_ids.index(sensor_id)
+                rows &= (batch.time >= start) & (batch.time <= end)
+                times.append(batch.time[rows])
+                values.append(batch.select([channel])[rows, 0])
+        time, value = np.concatenate(times), np.concatenate(values)
+        order = np.argsort(time, kind="stable")
+        order = order[~np.isnan(value[order])]
+        return time[order], value[order]
+
+    def _stored(self, incident: Incident) -> list[Verdicts]:
+        """Stored verdicts on the incident's rows, flagged."""
+        query = StoredVerdicts(incident.sensor_id, incident.opened, incident.last)
+        parts = []
+        for batch, rows in self._store.read(query):
+            whole: Verdicts = replace(rows, values=batch.select(rows.channels))
+            parts.append(_flagged(whole, incident))
+        return parts
+
+    # --- who is near ---
+
+    def near(self, sensor_id: str, channel: str) -> list[str]:
+        """The nearest neighbours that measure a channel, nearest first."""
+        if self._places is None:
+            everybody = self._store.read(Sensors(limit=LARGEST_FLEET))
+            self._places = {one.info.sensor_id: _place(one.info) for one in everybody}
+        own = self._places.get(sensor_id)
+        if own is None:
+            return []
+        found = []
+        for other_id, other in self._places.items():
+            if other_id != sensor_id and channel in other.channels and _alike(own, other):
+                away = distance(own, other)
+                if away <= NEAR_KM or (own.site and own.site == other.site):
+                    found.append((away, other_id))
+        return [other_id for _, other_id in sorted(found)[:MOST]]
+
+
+def distance(one: Place, other: Place) -> float:
+    """Kilometres between two places along a great circle; inf where one is unknown."""
+    if None in (one.latitude, one.longitude, other.latitude, other.longitude):
+        return inf
+    a, b = radians(one.latitude or 0.0), radians(other.latitude or 0.0)
+    across = radians((other.longitude or 0.0) - (one.longitude or 0.0))
+    half = sin((b - a) / 2) ** 2 + cos(a) * cos(b) * sin(across / 2) ** 2
+    return 2 * _EARTH_KM * asin(min(1.0, sqrt(half)))
+
+
+def _alike(one: Place, other: Place) -> bool:
+    return not one.exposure or not other.exposure or one.exposure == other.exposure
+
+
+def _place(info: SensorInfo) -> Place:
+    channels = frozenset(info.channels)
+    return Place(info.site, info.latitude, info.longitude, info.exposure, channels)
+
+
+def _nearest(time: Times, values: Floats, at: Times, reach: int) -> Floats:
+    """(m,) the value closest to each time, NaN where none is within reach."""
+    if not len(time):
+        return np.full(len(at), np.nan)
+    after = np.clip(np.searchsorted(time, at), 1, max(1, len(time) - 1))
+    before = after - 1
+    after = np.minimum(after, len(time) - 1)
+    best = np.where(np.abs(time[after] - at) < np.abs(time[before] - at), after, before)
+    return np.where(np.abs(time[best] - at) <= reach, values[best], np.nan)
+
+
+def _width(lower: float | None, upper: float | None) -> float:
+    return 0.0 if lower is None or upper is None else upper - lower
+
+
+def _told(incident: Incident, said: str) -> Incident:
+    """The incident with another guess at what it is."""
+    before, _, _ = incident.text.partition(" Looks like a ")
+    odds = explain.odds(incident.rate)
+    return replace(incident, text=f"{before.removesuffix(' ' + odds)} {said} {odds}")
+
+
+def _flagged(rows: Verdicts, incident: Incident) -> Verdicts:
+    """Verdicts in which the unusual values of an incident's first channel disagree."""
+    channel = incident.evidence[0].channel
+    if incident.sensor_id not in rows.sensor_ids or channel not in rows.channels:
+        return rows
+    concerned = rows.sensor == rows.sensor_ids.index(incident.sensor_id)
+    concerned &= (rows.time >= incident.opened) & (rows.time <= incident.last)
+    concerned &= rows.status >= Status.WARNING
+    flags = rows.flags.copy()
+    flags[concerned, rows.channels.index(channel)] |= np.uint16(Flag.DISAGREES)
+    return replace(rows, flags=flags)
