@@ -14,10 +14,10 @@ from redshank.core.channels import quantity
 from redshank.core.errors import FieldError
 from redshank.core.records import ChannelInfo, SensorInfo
 
-Edit = Callable[[SensorInfo | None], SensorInfo]
+Edit = Callable[[SensorInfo | None], SensorInfo | None]
 """A sensor's new record, from the one that stands when it is written; None where there is none.
 
-Raises RedshankError to leave everything as it is.
+None leaves the sensor as it is; RedshankError everything.
 """
 
 CHANNELS = "channels"
@@ -37,7 +37,7 @@ OF_CHANNELS = ("unit", "title", "minimum", "maximum")
 
 
 def patched(info: SensorInfo, changes: Mapping[str, Any]) -> SensorInfo:
-    """The record with an owner's changes.
+    """The record with an owner's changes; what changes is the owner's from then on.
 
     Args:
         info: as it stands.
@@ -48,11 +48,13 @@ def patched(info: SensorInfo, changes: Mapping[str, Any]) -> SensorInfo:
         FieldError: a channel's unit or bounds cannot be these.
     """
     plain = {name: value for name, value in changes.items() if name != CHANNELS}
-    edited = {*info.edited, *plain}
+    edited = {*info.edited, *(name for name in plain if plain[name] != getattr(info, name))}
     channels = dict(info.channels)
     for name, fields in changes.get(CHANNELS, {}).items():
-        channels[name] = _channel(channels.get(name), name, fields)
-        edited.update(_path(name, field) for field in fields)
+        before = channels.get(name) or _first(name)
+        channels[name] = _channel(before, fields)
+        new = (field for field in fields if fields[field] != getattr(before, field))
+        edited.update(_path(name, field) for field in new)
     return replace(info, **plain, channels=channels, edited=tuple(sorted(edited)))
 
 
@@ -77,14 +79,18 @@ def completed(told: SensorInfo, stored: SensorInfo) -> SensorInfo:
     )
 
 
-def _channel(known: ChannelInfo | None, name: str, fields: Mapping[str, Any]) -> ChannelInfo:
+def _first(name: str) -> ChannelInfo:
     canonical = quantity(name)
+    return ChannelInfo(name, canonical.unit if canonical else "")
+
+
+def _channel(known: ChannelInfo, fields: Mapping[str, Any]) -> ChannelInfo:
+    name, canonical = known.name, quantity(known.name)
     unit = fields.get("unit")
     if unit is not None and canonical is not None and unit != canonical.unit:
         reason = f"cannot be its unit: {name} is kept in {canonical.unit}"
         raise FieldError(_path(name, "unit"), unit, reason)
-    made = known or ChannelInfo(name, canonical.unit if canonical else "")
-    made = replace(made, **fields)
+    made = replace(known, **fields)
     low, high = made.minimum, made.maximum
     if low is not None and high is not None and low > high:
         raise FieldError(_path(name, "minimum"), low, f"lies above the maximum, {high:g}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from redshank.services.registry import SensorChanges
 
 StatusName = Literal["learning", "normal", "warning", "anomaly"]
 Severity = Literal["low", "medium", "high"]
 Mark = Literal["real", "false", "expected"]
-Text = Annotated[str, Field(max_length=256)]
 
 READING_EXAMPLE: dict[str, JsonValue] = {
     "sensor_id": "greenhouse-1",
@@ -48,16 +49,8 @@ class TableIn(_In):
     threshold_factor: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
 
 
-class SensorEdit(_In):
+class SensorEdit(SensorChanges):
     """What an owner may change."""
-
-    name: Text = ""
-    site: Text = ""
-    latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
-    longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
-    exposure: Literal["", "indoor", "outdoor", "mobile"] = ""
-    tags: dict[Text, Annotated[str, Field(max_length=4096)]] = Field({}, max_length=256)
-    budget: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)
 
 
 class FeedbackIn(_In):

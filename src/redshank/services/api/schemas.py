@@ -123,6 +123,8 @@ class ChannelOut(BaseModel):
     unit: str
     title: str
     resolution: float | None
+    minimum: float | None = Field(description="set by the owner")
+    maximum: float | None
     value: float | None
 
 
@@ -135,6 +137,7 @@ class SensorOut(BaseModel):
     latitude: float | None
     longitude: float | None
     exposure: str
+    owner: str
     source: str
     tags: dict[str, str]
     status: StatusName
@@ -154,6 +157,7 @@ class SensorList(BaseModel):
     total: int
     counts: dict[str, int]
     newest: str | None
+    sites: list[str]
     sensors: list[SensorOut]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from redshank.core.queries import (
     Sensors,
     SensorSeries,
     Series,
+    Sites,
     StoreTotals,
 )
-from redshank.core.records import SensorStatus
-from redshank.pipeline import budget as budgets
+from redshank.core.records import SensorInfo, SensorStatus
+from redshank.core.registry import patched
 from redshank.services.api.answers import Answer, time_text
 from redshank.services.api.bodies import SensorEdit, StatusName
 from redshank.services.api.body import JsonRoute
@@ -63,7 +63,10 @@ def list_sensors(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> Answer:
-    """`total` and `counts` are of all that match, `sensors` is one page of them."""
+    """`total` and `counts` are of all that match, `sensors` is one page of them.
+
+    `sites` are those of the whole fleet.
+    """
     read = context.store.read
     counts = dict(read(CountSensors(text=text, site=site, status=status)))
     query = Sensors(text=text, site=site, status=status, limit=limit, offset=offset)
@@ -72,6 +75,7 @@ def list_sensors(
             "total": counts.pop("total"),
             "counts": counts,
             "newest": time_text(read(StoreTotals()).newest),
+            "sites": list(read(Sites())),
             "sensors": [sensor_json(found) for found in read(query)],
         }
     )
@@ -140,12 +144,12 @@ def get_sensor(context: Service, sensor_id: str) -> Answer:
 )
 def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
     """Only what is sent changes; `null` for `budget` takes the general one again."""
-    status = sensor_status(context.store, sensor_id)
-    changed = edit.model_dump(exclude_unset=True)
-    info = replace(status.info, **changed)
-    if "budget" in changed and info.budget != status.info.budget:
-        _set_own_budget(context, sensor_id, info.budget)
-    context.runner.write(Commit(sensors=[info])).result(WAIT_SECONDS)
+    changes = edit.model_dump(exclude_unset=True)
+
+    def patch(info: SensorInfo | None) -> SensorInfo:
+        return patched(info or sensor_status(context.store, sensor_id).info, changes)
+
+    context.runner.edit_sensors({sensor_id: patch}).result(WAIT_SECONDS)
     return Answer(sensor_json(sensor_status(context.store, sensor_id)))
 
 
@@ -160,13 +164,6 @@ def forget_sensor(context: Service, sensor_id: str) -> Response:
     sensor_status(context.store, sensor_id)
     context.runner.write(Commit(sensors_removed=[sensor_id])).result(WAIT_SECONDS)
     return Response(status_code=204)
-
-
-def _set_own_budget(context: Context, sensor_id: str, own: float | None) -> None:
-    now = budgets.load(context.store, context.config.alarm_budget)
-    others = {key: value for key, value in now.own.items() if key != sensor_id}
-    new = replace(now, own=others if own is None else {**others, sensor_id: own})
-    context.runner.set_budget(new).result(WAIT_SECONDS)
 
 
 def _span(status: SensorStatus, start: int | None, end: int | None) -> tuple[int, int]:

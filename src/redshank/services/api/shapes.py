@@ -61,6 +61,7 @@ def sensor_json(status: SensorStatus) -> Json:
         "latitude": info.latitude,
         "longitude": info.longitude,
         "exposure": info.exposure,
+        "owner": info.owner,
         "source": info.source,
         "tags": dict(info.tags),
         "status": status.status.name.lower(),
@@ -82,7 +83,8 @@ def _channels(status: SensorStatus) -> list[str]:
 def _channel(info: SensorInfo, name: str, latest: Mapping[str, float]) -> Json:
     known = info.channels.get(name) or ChannelInfo(name)
     measure = {"unit": unit(info, name), "resolution": resolution(info, name)}
-    return {**measure, "title": known.title, "value": finite(latest.get(name))}
+    bounds = {"minimum": known.minimum, "maximum": known.maximum}
+    return {**measure, "title": known.title, **bounds, "value": finite(latest.get(name))}
 
 
 def unit(info: SensorInfo, channel: str) -> str:
