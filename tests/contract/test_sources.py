@@ -16,6 +16,7 @@ from redshank.checks import sources
 from redshank.core import plugins
 from redshank.core.clock import DAY, MINUTE, FakeClock, parse_time
 from redshank.core.table_writer import write_table
+from support import mqtt_broker
 
 START = parse_time("2026-01-05T00:00:00Z")
 SERVERS = Path(__file__).parents[1] / "unit"
@@ -83,7 +84,6 @@ def mqtt_sample(source, folder):
     """Messages with and without times, from a broker that hangs up again and again."""
     from redshank.adapters.sources.mqtt import Broker
 
-    module = helper("mqtt_broker")
     messages = [
         (f"sensors/a/{'temperature' if i % 2 else 'humidity'}", b"%d.5" % (i % 7))
         if i % 3
@@ -93,7 +93,7 @@ def mqtt_sample(source, folder):
     with ExitStack() as brokers:
 
         def make():
-            broker = brokers.enter_context(module.Broker(messages, hang_up_after=30))
+            broker = brokers.enter_context(mqtt_broker.Broker(messages, hang_up_after=30))
 
             async def nobody_waits(seconds):
                 if len(set(broker.acknowledged)) >= len(messages):

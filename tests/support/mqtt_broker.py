@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 
 def text(value):
@@ -86,10 +87,8 @@ class Broker:
                 continue
             with connection:
                 connection.settimeout(10)
-                try:
+                with suppress(OSError, EOFError):
                     self._talk(connection)
-                except (OSError, EOFError):
-                    pass
 
     def _talk(self, connection):
         head, body = self._packet(connection)

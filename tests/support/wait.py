@@ -1,0 +1,21 @@
+"""Waiting for what another process does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+LOOK_EVERY = 0.05
+
+
+def until(happened: Callable[[], object], seconds: float = 30.0) -> None:
+    """Look until it happened.
+
+    Raises:
+        AssertionError: it did not within these seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not happen in time")
+        time.sleep(LOOK_EVERY)
