@@ -27,6 +27,16 @@ def run(
     box: Annotated[
         list[str] | None, typer.Option(help="openSenseMap box to follow live; repeatable.")
     ] = None,
+    near: Annotated[
+        str | None,
+        typer.Option(metavar="LNG,LAT[,M]", help="Follow the openSenseMap boxes around a place."),
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="Follow those in a rectangle of degrees.")
+    ] = None,
+    grouptag: Annotated[
+        list[str] | None, typer.Option(help="Follow those with this group tag; repeatable.")
+    ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page.")] = False,
 ) -> None:
     """Serve the page and the API, and score what comes in.
@@ -34,9 +44,15 @@ def run(
     Without --demo it follows the boxes and the MQTT topics of the configuration, if there are any,
     and takes POST /readings.
     """
-    if demo and box:
-        raise ConfigError("--demo and --box exclude each other: choose one of them")
-    loaded = settings(data, host=host, port=port, opensensemap_boxes=tuple(box) if box else None)
+    boxes = {
+        "opensensemap_boxes": tuple(box) if box else None,
+        "opensensemap_near": near,
+        "opensensemap_bbox": bbox,
+        "opensensemap_grouptags": tuple(grouptag) if grouptag else None,
+    }
+    if demo and any(boxes.values()):
+        raise ConfigError("--demo and --box, --near, --bbox, --grouptag exclude each other")
+    loaded = settings(data, host=host, port=port, **boxes)
     config = _in_its_own_folder(loaded) if demo else loaded.config
     _run(config, demo, not no_open)
 

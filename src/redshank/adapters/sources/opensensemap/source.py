@@ -218,6 +218,6 @@ def _may_have_more(sensor: BoxSensor, state: _State) -> bool:
 def _windows(start: int, end: int) -> Iterable[tuple[int, int]]:
     """Spans of two days or hardly more, the end of each not included."""
     while start < end:
-        last = end if end - start <= WINDOW + SECOND else start + WINDOW
+        last = end if end - start <= WINDOW + HOUR else start + WINDOW
         yield start, last
         start = last
