@@ -94,11 +94,13 @@ def decode_ndjson(
         raw=lambda i: split()[i],
     )
     together = _parse_lines_together(body, longest)
-    if together is not None:
+    if together is not None and not (naming and _holds_metrics(together)):
         return decode(together)
     numbers, rows, broken = _parse_lines(split(), longest)
     if whole and not rows:
         raise FileFormatError(_no_line(broken))
+    if naming:
+        numbers, rows = _metrics_apart(numbers, rows)
     decoded = decode(rows, numbers=numbers)
     errors = sorted([*broken, *decoded.errors], key=lambda error: error.index)
     return replace(decoded, errors=errors, count=decoded.count + len(broken))
@@ -179,6 +181,19 @@ def _parse_lines_together(body: bytes, longest: int) -> list[Any] | None:
     except orjson.JSONDecodeError:
         return None
     return rows if text and len(rows) == text.count(b"\n") + 1 else None
+
+
+def _holds_metrics(rows: Sequence[Any]) -> bool:
+    return any(type(row) is dict and type(row.get("metrics")) is list for row in rows)
+
+
+def _metrics_apart(numbers: Sequence[int], rows: Sequence[Any]) -> tuple[list[int], list[Any]]:
+    """The same rows, with lists of metrics taken apart."""
+    apart: list[tuple[int, Any]] = []
+    for i, row in zip(numbers, rows, strict=True):
+        inner = row["metrics"] if _holds_metrics([row]) else [row]
+        apart.extend((i, each) for each in inner)
+    return [i for i, _ in apart], [each for _, each in apart]
 
 
 def _longest_line(body: bytes) -> int:

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from redshank import __version__
 from redshank.services.api import (
     bodies,
+    boxes,
     budget,
     dead_letters,
     events,
@@ -43,6 +44,7 @@ from redshank.services.context import Context
 _PARTS = (
     readings,
     influx,
+    boxes,
     predict,
     model,
     events,

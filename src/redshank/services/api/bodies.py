@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from redshank.services.registry import SensorChanges
+from redshank.services.registry import SensorChanges, Text
 
 StatusName = Literal["learning", "normal", "warning", "anomaly"]
 Severity = Literal["low", "medium", "high"]
@@ -49,8 +49,19 @@ class TableIn(_In):
     threshold_factor: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
 
 
+class DeviceChannel(_In):
+    """What one of a device's sensors measures, in the words of its maker or owner."""
+
+    title: Text = Field(min_length=1, examples=["Luftdruck"])
+    unit: Text = Field("", examples=["Pa"])
+
+
 class SensorEdit(SensorChanges):
     """What an owner may change."""
+
+    device_channels: dict[Text, DeviceChannel] = Field(
+        {}, max_length=256, description="sensor ids of a device that posts to /boxes/{id}/data"
+    )
 
 
 class FeedbackIn(_In):

@@ -1,0 +1,93 @@
+"""Requests that come twice, and callers that send too much."""
+
+import asyncio
+
+import pytest
+
+from redshank.core.clock import DAY, SECOND
+
+from .conftest import NOW
+
+ROW = {"sensor_id": "a", "timestamp": "2026-01-31T12:00:00Z", "x": 1}
+KEY = {"Idempotency-Key": "first-try"}
+
+
+def test_a_repeated_key_gets_the_first_answer(call):
+    first = call.post("/readings", json=ROW, headers=KEY)
+    again = call.post("/readings", json=ROW, headers=KEY)
+    assert first.json()["accepted"] == 1
+    assert "idempotent-replayed" not in first.headers
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert call.post("/readings", json=ROW).json()["duplicates"] == 1
+
+
+def test_another_body_with_the_same_key_is_refused(call):
+    call.post("/readings", json=ROW, headers=KEY)
+    other = call.post("/readings", json={**ROW, "x": 2}, headers=KEY)
+    assert other.status_code == 422
+    assert "was used for another body" in other.json()["detail"]
+
+
+def test_a_failed_request_may_be_repeated_with_its_key(call):
+    assert call.post("/readings", json={"sensor_id": "a"}, headers=KEY).status_code == 422
+    assert call.post("/readings", json=ROW, headers=KEY).json()["accepted"] == 1
+
+
+def test_an_answer_is_forgotten_after_a_day(service):
+    service.call.post("/readings", json=ROW, headers=KEY)
+    service.clock.advance(DAY / SECOND + 1)
+    later = service.call.post("/readings", json=ROW, headers=KEY)
+    assert later.json()["duplicates"] == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_has_a_length(call, key):
+    answer = call.post("/readings", json=ROW, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+
+
+def test_a_key_that_is_in_use_has_to_wait(service):
+    release = asyncio.Event()
+
+    async def slow():
+        yield b'{"sensor_id": "a",'
+        answer = await service.call._client.post("/readings", json=ROW, headers=KEY)
+        answers.append(answer)
+        release.set()
+        yield b'"x": 1}'
+
+    answers = []
+    headers = {**KEY, "Content-Type": "application/json"}
+    first = service.call.post("/readings", content=slow(), headers=headers)
+    assert first.json()["accepted"] == 1
+    assert answers[0].status_code == 409
+    assert answers[0].headers["retry-after"] == "1"
+
+
+def test_a_caller_that_sends_too_much_is_told_when_to_come_back(start):
+    service = start(rate_limit_readings=10)
+    rows = [{**ROW, "timestamp": NOW // SECOND - i} for i in range(150)]
+    assert service.call.post("/readings", json=rows).json()["accepted"] == 150
+    answer = service.call.post("/readings", json=ROW)
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "5"
+    assert "more than 10 readings per second" in answer.json()["detail"]
+    assert len(service.call.get("/events/latest?limit=1000").json()) == 150
+    service.clock.advance(5.2)
+    assert service.call.post("/readings", json=ROW).json()["accepted"] == 1
+
+
+def test_callers_are_limited_one_by_one(start):
+    limits = start(rate_limit_readings=1).app.state.limits
+    limits.charge("a", 100)
+    assert limits.wait("a") == pytest.approx(90)
+    assert limits.wait("b") == 0
+    for i in range(11_000):
+        limits.charge(f"c{i}", 1)
+    assert limits.wait("a") == 0
+
+
+def test_without_a_limit_nobody_is_counted(service):
+    service.app.state.limits.charge("a", 10**9)
+    assert service.app.state.limits.wait("a") == 0
