@@ -15,6 +15,7 @@ import redshank
 from redshank.cli import (
     boxes,
     config,
+    dead_letters,
     doctor,
     evaluate,
     export,
@@ -26,6 +27,7 @@ from redshank.cli import (
     run,
     score,
     send,
+    sensors,
     simulate,
 )
 from redshank.cli.console import complain
@@ -92,6 +94,8 @@ def build() -> typer.Typer:
         reference,
     ):
         group.register(app)
+    app.add_typer(sensors.group(), name="sensors")
+    app.add_typer(dead_letters.group(), name="dead-letters")
     app.add_typer(config.group(), name="config")
     app.add_typer(mqtt.group(), name="mqtt")
     return app
