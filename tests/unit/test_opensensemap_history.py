@@ -256,7 +256,7 @@ def test_faults_in_the_middle_change_nothing(server):
 
 
 def test_a_box_that_was_deleted_and_one_that_refuses(server):
-    with pytest.raises(SourceError, match="405.*GET is not allowed"):
+    with pytest.raises(SourceError, match=r"405.*GET is not allowed"):
         server.failures = [(405, {"Allow": "POST"}, b'{"message":"GET is not allowed"}')]
         fetched(World(server))
 

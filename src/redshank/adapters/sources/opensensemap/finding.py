@@ -160,7 +160,7 @@ class Lists:
         """The list of a query, None if there is none that is new enough and whole."""
         path = self._path(query)
         try:
-            if not 0 <= self._now() - path.stat().st_mtime < KEEP_SECONDS:
+            if abs(self._now() - path.stat().st_mtime) >= KEEP_SECONDS:
                 return None
             body = path.read_bytes()
             parse_boxes(parse_json(body))
