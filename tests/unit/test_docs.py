@@ -66,8 +66,8 @@ def commands(page):
     """Names after ``redshank`` in blocks of code."""
     blocks = re.findall(r"^```sh\n(.*?)^```|((?:^    .*\n)+)", page, re.MULTILINE | re.DOTALL)
     code = "".join(fenced + indented for fenced, indented in blocks)
-    inline = re.findall(r"`redshank ([a-z]+)[ `]", page)
-    return [*re.findall(r"^ *redshank ([a-z]+)", code, re.MULTILINE), *inline]
+    inline = re.findall(r"`redshank ([a-z-]+)[ `]", page)
+    return [*re.findall(r"^ *redshank ([a-z-]+)", code, re.MULTILINE), *inline]
 
 
 def test_commands_in_the_documentation_exist():
