@@ -17,8 +17,6 @@ pytestmark = pytest.mark.faults
 KILLS = 18
 """Under load; each run adds a few while the process starts."""
 ROWS = 1500
-FAULTS = 3
-"""Incidents that the fleet's faults bring at least."""
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -33,7 +31,7 @@ def test_kills_under_load_change_nothing(launch, seed):
         for series in sensors:
             assert_there_exactly_once(readings(client, series.sensor_id), series)
         identities = [incident["id"] for incident in incidents(client)]
-        assert len(identities) == len(set(identities)) >= FAULTS
+        assert len(identities) == len(set(identities))
         after_kills = story(client)
     assert killed.stop() == 0
 
@@ -43,6 +41,7 @@ def test_kills_under_load_change_nothing(launch, seed):
         undisturbed = story(client)
     for part, seen in undisturbed.items():
         assert after_kills[part] == seen, part
+    assert undisturbed["incidents"], "the faults of the fleet brought no incident to compare"
 
 
 def send_while_killing(process: Process, loads: list, rng: np.random.Generator) -> int:
