@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,10 @@ class World:
         self.clock = FakeClock(NOW)
         self.waits = []
         self.client = OpenSenseMapClient(server.url, clock=self.clock, sleep=self.sleep, **options)
-        self.source = OpenSenseMap(boxes, self.client, clock=self.clock, sleep=self.sleep)
+        self.source = self.follow(boxes)
+
+    def follow(self, boxes, **options):
+        return OpenSenseMap(boxes, self.client, clock=self.clock, sleep=self.sleep, **options)
 
     async def sleep(self, seconds):
         self.waits.append(seconds)
@@ -210,6 +214,67 @@ def test_one_dead_box_does_not_stop_the_others(server):
     world = World(server, boxes=["000000000000000000000000", BOX])
     assert len(readings(*world.collect(1))) == 1
     assert set(world.source.errors) == {"000000000000000000000000"}
+
+
+def test_values_that_came_late_are_found_within_the_hour(server):
+    """A device that was cut off sends a fresh value first and its backlog afterwards."""
+    server.upload(TEMPERATURE, NOW - 5 * HOUR, 1)
+    server.upload(TEMPERATURE, NOW, 2)
+    world = World(server)
+    world.source = world.follow([BOX], poll_seconds=1200.0)
+    first, second = world.collect(2, between=lambda: server.upload(TEMPERATURE, NOW - HOUR, 99))
+    assert [r.values["temperature"] for r in readings(first)] == [1.0, 2.0]
+    assert [r.values["temperature"] for r in readings(second)] == [1.0, 99.0, 2.0]
+    assert HOUR <= world.clock.now() - NOW < HOUR + 1300 * SECOND
+
+
+def test_looking_for_late_values_goes_on_after_a_restart(server):
+    server.upload(TEMPERATURE, NOW - HOUR, 1)
+    [first] = World(server).collect(1)
+    cursor = json.loads(first.cursor)
+    cursor["again"][BOX] -= 2 * HOUR
+    server.upload(TEMPERATURE, NOW - 2 * HOUR, 99)
+    [second] = World(server).collect(1, cursor=json.dumps(cursor))
+    assert [r.values["temperature"] for r in readings(second)] == [99.0, 1.0]
+
+
+def test_boxes_that_a_search_finds_are_followed_and_searched_for_again(server):
+    """What was found last stays where a search fails."""
+    other = "5" * 24
+    server.add_box(other, [("51" * 12, "Temperatur", "°C")])
+    server.upload(TEMPERATURE, NOW, 1)
+    server.upload("51" * 12, NOW, 1)
+    world, asked = World(server), []
+    answers = [[BOX], SourceError("overloaded"), [BOX, other]]
+
+    async def find():
+        asked.append(world.clock.now())
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world.source = world.follow([], find=find, poll_seconds=1200.0)
+    parcels = world.collect(4)
+    assert [info.sensor_id for parcel in parcels for info in parcel.sensors] == [BOX, other]
+    assert min(b - a for a, b in pairwise(asked)) >= HOUR
+
+
+def test_a_mobile_box_keeps_its_track_and_is_where_it_was_last(server):
+    server.boxes[BOX]["exposure"] = "mobile"
+    server.upload(TEMPERATURE, NOW - MINUTE, 1, (7.5, 51.5))
+    server.upload(TEMPERATURE, NOW, 2, (7.64, 51.96))
+    [parcel] = World(server).collect(1)
+    assert [r.tags["longitude"] for r in readings(parcel)] == ["7.5", "7.64"]
+    assert (parcel.sensors[0].longitude, parcel.sensors[0].tags["height"]) == (7.64, "66.6")
+
+
+def test_many_readings_of_a_busy_box_comes_in_parcels_of_a_size(server):
+    times = list(range(NOW - 30 * HOUR, NOW, 5 * SECOND))
+    server.fill(TEMPERATURE, times, [1.0] * len(times))
+    parcels = World(server).collect(3)
+    assert [sum(map(len, parcel.batches)) for parcel in parcels] == [10_000, 10_000, 1600]
+    assert [parcel.cursor is None for parcel in parcels] == [True, True, False]
 
 
 def test_requests_are_polite(server):
