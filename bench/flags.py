@@ -8,7 +8,8 @@ they last (or at the row after). Found: part with an incident led by that channe
 of the found ones whose last incident tells the kind; dropouts, which are missing values and no
 incident, count by their flag. Macro-F1 is over the kinds of the found ones. Told as the sensor's
 fault, and wrongly as a real event: part of the found ones. A phase shift has no name of its own and
-stays out of the F1. Values flagged while nothing was wrong are given per million.
+stays out of the F1; a wrong unit of which rounding leaves hardly more than zeros counts as stuck,
+which is all that the values show. Values flagged while nothing was wrong are given per million.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from redshank.pipeline.pipeline import Pipeline
 
 START = 1_700_006_400 * SECOND
 PIECE = 5000
+ROUNDED = 4
+"""Distinct values, the healthy one after the fault included, that show no unit any more."""
 NAMES: Mapping[str, str] = {
     "spike": "spike",
     "level_shift": "level shift",
@@ -144,8 +147,11 @@ def fate(label: Label, verdicts: Verdicts, incidents: Sequence[Incident]) -> Fat
     column = verdicts.channels.index(label.channel)
     rows = verdicts.sensor == verdicts.sensor_ids.index(label.sensor_id)
     rows &= (verdicts.time >= label.start) & (verdicts.time <= label.end + MINUTE)
+    kind = label.kind
+    if kind == "wrong_unit" and len(np.unique(verdicts.values[rows, column])) <= ROUNDED:
+        kind = "stuck"
     bits = int(np.bitwise_or.reduce(verdicts.flags[rows, column], initial=np.uint16(0)))
-    flagged = bool(bits & FITTING[label.kind])
+    flagged = bool(bits & FITTING[kind])
     told = [
         incident
         for incident in incidents
@@ -156,12 +162,12 @@ def fate(label: Label, verdicts: Verdicts, incidents: Sequence[Incident]) -> Fat
         and incident.evidence
         and incident.evidence[0].channel == label.channel
     ]
-    if label.kind == "dropout":
-        return Fate(label.kind, flagged, "dropout" if flagged else "", "sensor" if flagged else "")
+    if kind == "dropout":
+        return Fate(kind, flagged, "dropout" if flagged else "", "sensor" if flagged else "")
     if not told:
-        return Fate(label.kind, flagged, "", "")
+        return Fate(kind, flagged, "", "")
     first = min(told, key=lambda incident: incident.opened)
-    return Fate(label.kind, flagged, first.kind, first.origin)
+    return Fate(kind, flagged, first.kind, first.origin)
 
 
 def false_flags(labels: Sequence[Label], verdicts: Verdicts) -> tuple[int, int]:

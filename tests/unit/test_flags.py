@@ -36,7 +36,7 @@ def rows_with(bits, bit):
 
 
 def test_the_state_of_a_channel_is_small():
-    assert call("rs_change_state_size") <= 40
+    assert call("rs_change_state_size") <= 48
 
 
 def test_ordinary_steps_say_nothing():
@@ -93,6 +93,13 @@ def test_another_unit_is_told_while_it_lasts(channel, level, wrong):
     values[400:500] = wrong(values[400:500])
     bits = changes(values, other_units(channel))
     assert rows_with(bits, Change.UNIT) == list(range(400, 500))
+
+
+def test_the_way_back_from_a_coarse_fault_is_no_unit():
+    values = (NOISE / 10 + 48).round(1)
+    values[300:400] = 0.5
+    bits = changes(values, other_units("humidity"))
+    assert not rows_with(bits[400:], Change.UNIT)
 
 
 def test_a_jump_to_elsewhere_is_no_unit():

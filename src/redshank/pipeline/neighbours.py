@@ -92,13 +92,8 @@ class Neighbours:
         out = []
         for incident in incidents:
             old = before.get(incident.id)
-            if old and (old.last, old.peak, old.closed) == (
-                incident.last,
-                incident.peak,
-                incident.closed,
-            ):
-                found = {"kind": old.kind, "origin": old.origin, "text": old.text}
-                incident = replace(incident, **found)
+            if old and _span(old) == _span(incident):
+                incident = replace(incident, kind=old.kind, origin=old.origin, text=old.text)
             out.append(incident)
         return out
 
@@ -248,6 +243,10 @@ def _nearest(time: Times, values: Floats, at: Times, reach: int) -> Floats:
     after = np.minimum(after, len(time) - 1)
     best = np.where(np.abs(time[after] - at) < np.abs(time[before] - at), after, before)
     return np.where(np.abs(time[best] - at) <= reach, values[best], np.nan)
+
+
+def _span(incident: Incident) -> tuple[int, int, int | None]:
+    return incident.last, incident.peak, incident.closed
 
 
 def _width(lower: float | None, upper: float | None) -> float:

@@ -37,6 +37,7 @@ typedef struct {
     int64_t time;
     float base, jump; /* value before the latest jump, and its step */
     float quantile, spread, largest;
+    float level; /* slow mean, to tell the usual unit from the other one */
     uint16_t moves;
     uint8_t often;
     uint8_t away : 2; /* values since the latest jump, 0 if it was taken back or stayed */
@@ -53,6 +54,16 @@ static void learn(change_state *state, float step) {
     state->quantile += pace * (LEVEL - (step < state->quantile ? 1.0f : 0.0f));
     state->largest = fmaxf(state->largest * DECAY, step);
     if (state->moves % FORGET == 0 && state->often) state->often--;
+}
+
+static double converted(const double *units, int unit, double raw) {
+    return unit ? raw * units[2 * unit - 2] + units[2 * unit - 1] : raw;
+}
+
+/* Back from another unit, a channel is where it usually is without any conversion. */
+static int still_in_unit(const change_state *state, const double *units, double raw) {
+    double left = fabs(converted(units, state->unit, raw) - state->level);
+    return 0.5 * left <= fabs(raw - state->level);
 }
 
 /* The conversion under which a value goes on where the last one stood, 0 for none. */
@@ -87,20 +98,22 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
     double limit = fmax(FAR * state->quantile, BEYOND * state->largest) * scale;
     int known = state->moves >= LEAST;
     int was = state->unit;
-    double value = was ? raw * units[2 * was - 2] + units[2 * was - 1] : raw;
-    double step = value - state->last;
+    if (was && !still_in_unit(state, units, raw)) state->unit = 0;
+    double value = converted(units, state->unit, raw), step = value - state->last;
     if (known && fabs(step) > limit) {
-        state->unit = was ? 0 : unit_of(units, raw, state->last, limit);
-        int now = state->unit;
-        value = now ? raw * units[2 * now - 2] + units[2 * now - 1] : raw;
+        int usual = fabs(state->last - state->level) < fabs(raw - state->level);
+        int settled = !was && usual && state->often == 0;
+        state->unit = settled ? unit_of(units, raw, state->last, limit) : 0;
+        value = converted(units, state->unit, raw);
         step = value - state->last;
-        if (now) state->away = 0;
+        if (state->unit) state->away = 0;
     }
     int jumped = known && fabs(step) > limit;
     uint8_t said = spike_or_jump(state, value, step, jumped);
     if (jumped && state->often < UINT8_MAX) state->often++;
     if (step != 0.0 && (!jumped || state->often >= OFTEN)) learn(state, (float)(fabs(step) / scale));
     state->last = value;
+    state->level += (float)(value - state->level) / fminf((float)state->moves + 1.0f, MEMORY);
     if (!state->unit) return said;
     return said | UNIT | (was ? 0 : JUMP);
 }
@@ -123,6 +136,7 @@ API void rs_change(int64_t n, int32_t c, const int64_t *first, const int64_t *ti
             } else {
                 state->away = state->unit = 0;
                 state->last = value;
+                if (!state->time) state->level = (float)value;
             }
             state->time = time[i];
         }
