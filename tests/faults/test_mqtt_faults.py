@@ -8,6 +8,7 @@ import pytest
 
 from support.mosquitto import INSTALL, Mosquitto, Publisher, binary
 from support.process import Process
+from support.services import missing
 from support.story import readings
 from support.wait import until
 
@@ -22,7 +23,7 @@ STEP_MS = 10_000
 @pytest.fixture
 def broker(tmp_path):
     if binary() is None:
-        pytest.skip(f"mosquitto is not here: {INSTALL}")
+        missing("mosquitto", INSTALL)
     with Mosquitto(tmp_path / "broker") as running:
         yield running
 

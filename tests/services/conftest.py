@@ -11,18 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.process import Process
+from support.services import missing
 
-REQUIRED = os.environ.get("REDSHANK_REQUIRE_SERVICES") == "1"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 REPLAY_SECONDS = 300.0
-
-
-def missing(what: str, remedy: str) -> None:
-    """Skip what needs a service that is not here, or fail where all of them are required."""
-    message = f"{what} is not here: {remedy}"
-    if REQUIRED:
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

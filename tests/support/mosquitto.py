@@ -145,18 +145,24 @@ class Publisher:
     """Publishes with QoS 1 and waits until the broker has taken everything; reconnects by itself.
 
     Args:
-        port: of the broker, on this machine.
+        port: of the broker.
+        host: where it is.
+
+    Attributes:
+        taken: messages that the broker has taken.
+        heard: payloads that came after :meth:`listen`.
     """
 
-    def __init__(self, port: int) -> None:
-        self._client = Client(CallbackAPIVersion.VERSION2, "publisher", protocol=MQTTv5)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
         self._client.max_inflight_messages_set(_PUBLISHER_WINDOW)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_publish = self._taken
         self._changed = threading.Condition()
         self.taken = 0
+        self.heard: list[bytes] = []
         self._sent = 0
-        self._client.connect("127.0.0.1", port)
+        self._client.connect(host, port)
         self._client.loop_start()
 
     def __enter__(self) -> Publisher:
@@ -181,6 +187,15 @@ class Publisher:
         with self._changed:
             if not self._changed.wait_for(lambda: self.taken >= wanted, PATIENCE):
                 raise AssertionError(f"the broker took {self.taken} of {wanted} messages")
+
+    def listen(self, topic: str) -> None:
+        """Collect what is published there, from the broker's answer on."""
+        subscribed = threading.Event()
+        self._client.on_message = lambda *event: self.heard.append(bytes(event[2].payload))
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.subscribe(topic)
+        if not subscribed.wait(PATIENCE):
+            raise AssertionError("no answer to a subscription")
 
     def _taken(self, *_: Any) -> None:
         with self._changed:
