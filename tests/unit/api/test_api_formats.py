@@ -125,6 +125,9 @@ def test_a_full_queue_is_said_in_influxs_words(start):
     assert answer.status_code == 429
     assert answer.json()["code"] == "too many requests"
     assert int(answer.headers["retry-after"]) > 0
+    old = call.post("/write", content="m x=1")
+    assert old.status_code == 503, "clients of version 1 throw away what got a 429"
+    assert int(old.headers["retry-after"]) > 0
 
 
 def test_ping_is_answered(call):

@@ -77,8 +77,13 @@ async def write(
 async def write_v1(
     request: Request, db: Text = "", rp: Text = "", precision: Text = "ns"
 ) -> Response:
-    """`db` and `rp` are not used; user and password may come as basic authorisation."""
-    return await _write(request, precision, _v1_error)
+    """`db` and `rp` are not used; user and password may come as basic authorisation.
+
+    A full queue is 503 here: clients of version 1 throw away what got a 429."""
+    answer = await _write(request, precision, _v1_error)
+    if answer.status_code == 429:
+        answer.status_code = 503
+    return answer
 
 
 @router.get("/ping", summary="Answer InfluxDB's clients that look for it", status_code=204)
