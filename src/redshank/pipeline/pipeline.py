@@ -6,7 +6,7 @@ this file knows which sensor is which, and what must be kept to resume.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,8 @@ Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 CHECKPOINT_ROWS = 256
 """Rows of a sensor after which its state is written again."""
+CHECKPOINTS_AT_ONCE = 1000
+"""Sensors whose state is written in one transaction at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,12 @@ class Pipeline:
     def due(self) -> list[Checkpoint]:
         """State of the sensors that brought many rows since it was written the last time."""
         return self.checkpoints(np.flatnonzero(self._since >= CHECKPOINT_ROWS).tolist())
+
+    def unsaved(self) -> Iterator[list[Checkpoint]]:
+        """State of all sensors with rows since their checkpoint, some at a time."""
+        slots = np.flatnonzero(self._since > 0)
+        for some in np.array_split(slots, -(-len(slots) // CHECKPOINTS_AT_ONCE) or 1):
+            yield self.checkpoints(some.tolist())
 
     def checkpoints(self, slots: Sequence[int]) -> list[Checkpoint]:
         """State of these sensors after all of their rows so far."""

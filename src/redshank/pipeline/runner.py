@@ -228,8 +228,17 @@ class Runner:
             if loads:
                 self._work(loads)
             elif not messages and self._stopping:
+                self._last_checkpoints()
                 return
             self._maintain(idle=not messages)
+
+    def _last_checkpoints(self) -> None:
+        """Write what has changed since each sensor's checkpoint, so that a start replays nothing."""
+        try:
+            for some in self._pipeline.unsaved():
+                self._store.write(Commit(checkpoints=some))
+        except StoreError as error:  # everything acknowledged is stored: a start replays it
+            self._telemetry.log.warning("last checkpoints not written", error=str(error))
 
     def _work(self, messages: Sequence[Message]) -> None:
         """One group of parcels; whatever goes wrong, its senders learn of it and work goes on."""
