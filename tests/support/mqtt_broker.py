@@ -60,6 +60,7 @@ class Broker:
         self.subscribed: list[bytes] = []
         self.published: list[bytes] = []
         self.most_unacknowledged = 0
+        self.left = 0
         self._done = hang_up_when_done
         self._after = hang_up_after
         self._heed = hang_up_after if heed is None else heed
@@ -131,6 +132,7 @@ class Broker:
             elif head == 0xC0:
                 connection.sendall(b"\xd0\x00")
             elif head == 0xE0:
+                self.left += 1
                 return
 
     @staticmethod
