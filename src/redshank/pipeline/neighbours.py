@@ -14,6 +14,7 @@ what had come by then and not on how readings were batched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import asin, cos, inf, radians, sin, sqrt
@@ -49,6 +50,7 @@ LARGEST_FLEET = 20_000
 _HISTORY = DAY
 _POINTS = 400
 _EARTH_KM = 6371.0
+_REASON = re.compile(r" Looks like a [^:]+: .+?\.(?= [A-Z]|$)")
 _FIXED = frozenset({"wrong unit", "dropout", SILENT})
 
 
@@ -130,7 +132,21 @@ class Neighbours:
         if deviation <= max(TOGETHER * spread, LITTLE_OF * size) and size >= CLEAR * spread:
             said = "Looks like a real event: its neighbours changed in the same way."
             return _told(replace(incident, origin="event"), said), False
-        return incident, False
+        return self._as_before(incident), False
+
+    def _as_before(self, incident: Incident) -> Incident:
+        """What was found when it was told the last time, where its peak says nothing now.
+
+        So it is where the way back to normal turns out to be more unusual than the change was.
+        """
+        if incident.origin != "unknown":
+            return incident
+        before = self._store.read(Incidents(ids=[incident.id], limit=1))
+        if not before or before[0].origin == "unknown":
+            return incident
+        said = _REASON.search(before[0].text)
+        told = replace(incident, origin=before[0].origin)
+        return _told(told, said.group().strip()) if said else told
 
     def _compared(
         self, incident: Incident, near: Sequence[str]
