@@ -148,8 +148,11 @@ def encoded(args: argparse.Namespace) -> tuple[Loads, Loads]:
     return warm, loads
 
 
-def send(connect: Callable[[], Client], loads: Loads) -> tuple[float, int, list[float]]:
+def send(
+    connect: Callable[[], Client], loads: Loads, post: Callable[[Client, bytes], int] | None = None
+) -> tuple[float, int, list[float]]:
     """Seconds until all clients have their answers, readings accepted, seconds of each request."""
+    post = post or post_lines
     accepted: list[int] = []
     waits: list[float] = []
 
@@ -169,7 +172,7 @@ def send(connect: Callable[[], Client], loads: Loads) -> tuple[float, int, list[
     return time.perf_counter() - start, sum(accepted), waits
 
 
-def post(client: Client, body: bytes) -> int:
+def post_lines(client: Client, body: bytes) -> int:
     """Readings accepted of one body; waits when the server asks for it."""
     packed = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
     while True:

@@ -195,6 +195,11 @@ def test_a_line_that_is_not_utf_8_is_refused():
 
 def test_a_line_over_the_limit_is_refused():
     assert "is longer than 100 bytes" in reason("sensor x=1" + "," * 100, longest=100)
+    plain = f"sensor,device={'d' * 2000} x=1 {STAMP}"
+    assert "is longer than 2,000 bytes" in reason(plain, longest=2000)
+    wide = f"sensor,device={'µ' * 1100} x=1 {STAMP}"
+    assert len(wide) < 2000 < len(wide.encode())
+    assert "is longer than 2,000 bytes" in reason(wide, longest=2000)
 
 
 # --- laws --------------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ def test_both_ways_of_reading_agree(lines):
     body = "\n".join(lines).encode()
     fast = plain(decoded(body))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_protocol, "_told_apart", lambda lines, used: ([], list(used)))
+        patch.setattr(line_protocol, "_plain_lines", lambda lines, used, look: ([], []))
         assert fast == plain(decoded(body))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ PRECISIONS: Mapping[str, int] = {
 
 _DEFAULT = Naming()
 _ODD_WHOLE = re.compile(r"(?:[.eE][0-9+-]*|[iu])[iu][,\n]")
+_WHOLE_ENDS = ("i,", "i\n", "u,", "u\n")
+_ODD_START = frozenset(("", " ", "\r", "\t", "#", b"", b" ", b"\r", b"\t", b"#"))
+_SHORT = 256
+"""A line of so many characters is within every limit of a line's length in bytes."""
+_known_series = lru_cache(maxsize=8192)(read_series)
 _NUMBERED = frozenset((int, float))
 
 
@@ -70,15 +76,16 @@ def decode_lines(
         arrival: when it came, microseconds; the time of lines without their own.
         naming: how series become sensors and channels.
         precision: unit of the times, one of :data:`PRECISIONS`.
-        longest: longest line, bytes; longer ones are refused, the others kept.
+        longest: longest line, bytes, at least 1024; longer ones are refused, the others kept.
     """
     reader = LineReader(RowContext(arrival), naming, PRECISIONS[precision], longest)
     lines = _texts(body)
-    used = [i for i, line in enumerate(lines) if _says_something(line)]
-    plain, careful = _told_apart(lines, used)
-    parts, odd = _columns(lines, plain, reader)
+    used = [i for i, line in enumerate(lines) if line[:1] not in _ODD_START or _says(line)]
+    numbers, plain = _plain_lines(lines, used, _may_be_odd(body, longest))
+    parts, odd = _columns(numbers, plain, reader)
+    careful = set(used).difference(numbers) if len(numbers) < len(used) else set()
     readings, errors = read_each(
-        sorted(careful + odd),
+        sorted(careful.union(odd)),
         lambda i: read_line(lines[i], i, reader),
         lambda i, error: _row_error(lines[i], i, error),
     )
@@ -101,51 +108,59 @@ def _text(line: bytes) -> str | bytes:
         return line
 
 
-def _says_something(line: str | bytes) -> bool:
-    bare = line.lstrip() if line[:1] in ("", " ", "\r", "\t") else line
+def _says(line: str | bytes) -> bool:
+    """Whether a line is neither blank nor a comment."""
+    bare = line.lstrip()
     return bool(bare) and bare[0] not in ("#", ord("#"))
 
 
 # --- many lines --------------------------------------------------------------------------------
 
-_Split = tuple[int, list[str]]
+
+def _may_be_odd(body: bytes, longest: int) -> bool:
+    """Whether any line needs a look at its quotes, its escapes or its length."""
+    return b'"' in body or b"\\" in body or len(body) > longest
 
 
-def _told_apart(
-    lines: Sequence[str | bytes], used: Sequence[int]
-) -> tuple[list[_Split], list[int]]:
-    """Lines of three simple parts, split, and the numbers of the others."""
-    plain: list[_Split] = []
-    careful = []
+def _plain_lines(
+    lines: Sequence[str | bytes], used: Sequence[int], look: bool
+) -> tuple[list[int], list[list[str]]]:
+    """Numbers and parts of the lines that consist of three simple parts."""
+    numbers, plain = [], []
     for i in used:
         line = lines[i]
-        if isinstance(line, str) and '"' not in line and "\\" not in line:
-            parts = line.split(" ")
-            if len(parts) == 3:
-                plain.append((i, parts))
-                continue
-        careful.append(i)
-    return plain, careful
+        if isinstance(line, bytes) or (look and _is_odd(line)):
+            continue
+        parts = line.split(" ")
+        if len(parts) == 3:
+            numbers.append(i)
+            plain.append(parts)
+    return numbers, plain
+
+
+def _is_odd(line: str) -> bool:
+    return '"' in line or "\\" in line or len(line) > _SHORT
 
 
 def _columns(
-    lines: Sequence[str | bytes], plain: Sequence[_Split], reader: LineReader
+    numbers: Sequence[int], plain: Sequence[Sequence[str]], reader: LineReader
 ) -> tuple[list[Part], list[int]]:
     """Batches of plain lines, and the numbers of those that turn out to need a closer look."""
     if not plain:
         return [], []
-    number_of = np.array([i for i, _ in plain], np.intp)
-    times, timely = _times([parts[2] for _, parts in plain], reader)
-    heads, code = _coded([parts[0] for _, parts in plain])
-    series = [_series_or_none(head, reader) for head in heads]
+    number_of = np.array(numbers, np.intp)
+    heads, fields, stamps = zip(*plain, strict=True)
+    times, timely = _times(stamps, reader)
+    distinct, code = _coded(heads)
+    series = [_series_or_none(head, reader) for head in distinct]
     known = np.array([one is not None for one in series])
     good = timely & known[code]
     parts: list[Part] = []
     odd = number_of[~good].tolist()
     for rows in _by_names(series, code, good):
-        fields = [plain[row][1][1] for row in rows.tolist()]
-        for some, table in _tables(fields):
-            at = rows[some]
+        some = fields if len(rows) == len(fields) else [fields[row] for row in rows.tolist()]
+        for same, table in _tables(some):
+            at = rows[same]
             batch = _batch(table, times[at], code[at], series) if table else None
             if batch is None:
                 odd.extend(number_of[at].tolist())
@@ -182,7 +197,8 @@ def _times(texts: Sequence[str], reader: LineReader) -> tuple[Times, NDArray[np.
 
 def _series_or_none(head: str, reader: LineReader) -> Series | None:
     try:
-        return read_series(head, reader.naming)
+        read = _known_series if len(head) <= _SHORT else read_series
+        return read(head, reader.naming)
     except FieldError:
         return None
 
@@ -209,16 +225,24 @@ def _tables(fields: Sequence[str]) -> list[tuple[NDArray[np.intp], _Table]]:
     rows = _objects(fields)
     if rows is None:
         return [(np.arange(len(fields)), {})]
-    shapes: dict[tuple[str, ...], list[int]] = {}
-    for i, row in enumerate(rows):
-        shapes.setdefault(tuple(row), []).append(i)
     tables: list[tuple[NDArray[np.intp], _Table]] = []
-    for keys, index in shapes.items():
+    for keys, index in _shapes(rows).items():
         same = rows if len(index) == len(rows) else [rows[i] for i in index]
-        columns = zip(*(row.values() for row in same), strict=True)
+        columns = zip(*map(dict.values, same), strict=True)
         table: _Table = {} if "" in keys else dict(zip(keys, columns, strict=True))
         tables.append((np.array(index, np.intp), table))
     return tables
+
+
+def _shapes(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, ...], Sequence[int]]:
+    """Numbers of the rows by their keys."""
+    keys_of = list(map(tuple, rows))
+    if len(set(keys_of)) == 1:
+        return {keys_of[0]: range(len(rows))}
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for i, keys in enumerate(keys_of):
+        shapes.setdefault(keys, []).append(i)
+    return {**shapes}
 
 
 def _objects(fields: Sequence[str]) -> list[dict[str, Any]] | None:
@@ -227,11 +251,13 @@ def _objects(fields: Sequence[str]) -> list[dict[str, Any]] | None:
     # Of the words that begin with a letter JSON knows these, line protocol does not.
     if "null" in text or "{" in text or "[" in text:
         return None
-    if "i" in text or "u" in text:
-        if _ODD_WHOLE.search(f"{text}\n"):
+    ended = f"{text}\n"
+    if any(end in ended for end in _WHOLE_ENDS):
+        if _ODD_WHOLE.search(ended):
             return None
-        text = f"{text}\n".replace("i,", ",").replace("i\n", "\n")
-        text = text.replace("u,", ",").replace("u\n", "\n")[:-1]
+        for end in _WHOLE_ENDS:
+            ended = ended.replace(end, end[1:])
+        text = ended[:-1]
     body = text.replace("=", '":').replace(",", ',"').replace("\n", '},{"')
     try:
         rows: list[dict[str, Any]] = orjson.loads('[{"' + body + "}]")

@@ -61,7 +61,7 @@ def read_line(line: str | bytes, index: int, reader: LineReader) -> Reading:
     Raises:
         FieldError: it cannot be used.
     """
-    if len(line) > reader.longest:
+    if len(line) > reader.longest or _bytes(line) > reader.longest:
         raise FieldError("line", _beginning(line), too_long(reader.longest))
     if isinstance(line, bytes):
         raise FieldError("line", _beginning(line), "is not UTF-8 text")
@@ -75,6 +75,10 @@ def read_line(line: str | bytes, index: int, reader: LineReader) -> Reading:
     fields, end = _fields(rest[0])
     time = _time(rest[0][end:].strip(" "), reader.unit)
     return read_fields(series, fields, time, index, reader.context)
+
+
+def _bytes(line: str | bytes) -> int:
+    return len(line) if isinstance(line, bytes) or line.isascii() else len(line.encode())
 
 
 def _beginning(line: str | bytes) -> object:
