@@ -108,13 +108,15 @@ async def open_service(
         runner = Runner(bus, store, pipeline, clock, telemetry, config.commit_readings)
         if alerts:
             runner.listen(Notifier(alerts, describe, clock))
-        fetch = _fetcher(config, bus, store, clock)
+        client = _shared_client(config, sources)
+        fetch = _fetcher(config, bus, store, clock, client)
         context = Context(config, clock, store, bus, runner, telemetry, fetch)
         runner.start()
         try:
             yield Service(context, [_ingest(context, source) for source in sources])
         finally:
             runner.stop()
+            await client.aclose()
 
 
 def migrate_store(config: Config) -> list[str]:
@@ -148,11 +150,11 @@ def configured_sources(config: Config) -> list[Source]:
 
 def box_sources(config: Config) -> list[Source]:
     """The openSenseMap boxes of a configuration, live: those named, and those that are found."""
-    find_more = _finder(config)
+    client = _client(config)
+    find_more = _finder(config, client)
     if not config.opensensemap_boxes and find_more is None:
         return []
     pause = config.opensensemap_poll_seconds
-    client = _client(config)
     return [OpenSenseMap(config.opensensemap_boxes, client, poll_seconds=pause, find=find_more)]
 
 
@@ -169,9 +171,8 @@ async def find_boxes(config: Config, fresh: bool = False, **wanted: Any) -> list
         SourceError: the server cannot be reached or refuses.
     """
     wish = search(**wanted)
-    kept = None if fresh else Lists(config.data_dir / "cache", config.opensensemap_url)
     async with aclosing(_client(config, PATIENCE)) as client:
-        return await find(client, wish, kept)
+        return await find(client, wish, None if fresh else _lists(config))
 
 
 async def register_boxes(config: Config, found: Sequence[Found]) -> None:
@@ -188,6 +189,7 @@ async def fetch_boxes(
     box_ids: Sequence[str],
     tell: Tell | None = None,
     again: bool = False,
+    client: OpenSenseMapClient | None = None,
     **what: Any,
 ) -> list[BoxReport]:
     """Bring the past of boxes into the store, scored, one box after the other.
@@ -199,12 +201,13 @@ async def fetch_boxes(
         box_ids: the boxes.
         tell: called as it goes on.
         again: read once more what was read before.
+        client: asks the server; one of its own if None.
         what: ``start``, ``end``, ``phenomena`` of :class:`History`.
 
     Raises:
         StoreError: readings cannot be kept.
     """
-    async with _histories(config, box_ids, **what) as sources:
+    async with _histories(config, box_ids, client, **what) as sources:
         return [
             await store_box(bus, store, source, again, _share(tell, i, len(sources), source.box_id))
             for i, source in enumerate(sources)
@@ -221,7 +224,7 @@ async def collect_boxes(
         SourceError: one of them cannot be read to the end.
     """
     parcels: list[Parcel] = []
-    async with _histories(config, box_ids, **what) as sources:
+    async with _histories(config, box_ids, None, **what) as sources:
         for i, source in enumerate(sources):
             share = _share(tell, i, len(sources), source.box_id)
             parcels += await collect_box(source, share)
@@ -305,16 +308,22 @@ def _manners(config: Config, patience: float | None) -> dict[str, Any]:
     }
 
 
-def _finder(config: Config) -> Callable[[], Awaitable[list[str]]] | None:
+def _lists(config: Config) -> Lists:
+    return Lists(config.data_dir / "cache", config.opensensemap_url)
+
+
+def _finder(
+    config: Config, client: OpenSenseMapClient
+) -> Callable[[], Awaitable[list[str]]] | None:
     """Searches for boxes to follow; None where no search is configured."""
     near, bbox = config.opensensemap_near, config.opensensemap_bbox
     tags = config.opensensemap_grouptags
     if not (near or bbox or tags):
         return None
-    search(near=near, bbox=bbox, grouptags=tags)  # a mistake is told at the start
+    wish = search(near=near, bbox=bbox, grouptags=tags)
 
     async def ids() -> list[str]:
-        found = await find_boxes(config, near=near, bbox=bbox, grouptags=tags)
+        found = await find(client, wish, _lists(config))
         return followed(found, config.opensensemap_most_boxes)
 
     return ids
@@ -322,12 +331,13 @@ def _finder(config: Config) -> Callable[[], Awaitable[list[str]]] | None:
 
 @asynccontextmanager
 async def _histories(
-    config: Config, box_ids: Sequence[str], **what: Any
+    config: Config, box_ids: Sequence[str], client: OpenSenseMapClient | None, **what: Any
 ) -> AsyncIterator[list[History]]:
     """The past of each of these boxes, over shared connections."""
     async with AsyncExitStack() as open_ones:
-        client = _client(config, PATIENCE)
-        open_ones.push_async_callback(client.aclose)
+        if client is None:
+            client = _client(config, PATIENCE)
+            open_ones.push_async_callback(client.aclose)
         archive = None
         if config.opensensemap_archive_url:
             manners = _manners(config, PATIENCE)
@@ -347,7 +357,15 @@ def _share(tell: Tell | None, number: int, count: int, name: str) -> Tell | None
     return lambda part, text: tell((number + part) / count, f"box {name}, {text}")
 
 
-def _fetcher(config: Config, bus: Bus, store: Store, clock: Clock) -> FetchBoxes:
+def _shared_client(config: Config, sources: Sequence[Source]) -> OpenSenseMapClient:
+    """One client a process, that of the live boxes if there are any: politeness is shared."""
+    live = (source.client for source in sources if isinstance(source, OpenSenseMap))
+    return next(live, None) or _client(config)
+
+
+def _fetcher(
+    config: Config, bus: Bus, store: Store, clock: Clock, client: OpenSenseMapClient
+) -> FetchBoxes:
     """Fetching on demand, by the same way as ``redshank fetch``."""
 
     async def fetch(
@@ -355,6 +373,6 @@ def _fetcher(config: Config, bus: Bus, store: Store, clock: Clock) -> FetchBoxes
     ) -> list[BoxReport]:
         boxes = tuple(box_ids) or config.opensensemap_boxes
         what: dict[str, Any] = {"start": since, "phenomena": phenomena, "clock": clock}
-        return await fetch_boxes(config, bus, store, boxes, **what)
+        return await fetch_boxes(config, bus, store, boxes, client=client, **what)
 
     return fetch

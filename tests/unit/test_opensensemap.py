@@ -201,6 +201,26 @@ def test_patience_ends(server):
         world.run(world.client.box(BOX))
 
 
+def test_patience_over_many_requests_ends_too(server):
+    server.failures = [(429, {"Retry-After": "4"}, b"")] * 10
+    world = World(server, attempts=100, patience=10.0)
+    with pytest.raises(SourceError, match="failed 3 times"):
+        world.run(world.client.box(BOX))
+
+
+def test_errors_say_what_the_server_said_whatever_its_form(server):
+    forms = {
+        b'{"code":"BadRequest","message":"no"}': "400 BadRequest: no$",
+        b'{"code":"Bad Request","message":"no","error":"no"}': "400 Bad Request: no$",
+        b"<html><body><h1>Sorry</h1></body></html>": "400 Sorry$",
+    }
+    for body, said in forms.items():
+        server.failures = [(400, {}, body)]
+        world = World(server)
+        with pytest.raises(SourceError, match=said):
+            world.run(world.client.box(BOX))
+
+
 def test_a_box_that_does_not_exist_says_so(server):
     with pytest.raises(SourceError, match="does not exist"):
         World(server, boxes=["nobody"]).collect(1)

@@ -15,7 +15,7 @@ from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import rows
 from redshank.core.clock import DAY, HOUR, MINUTE, FakeClock, parse_time
 from redshank.core.errors import SourceError, StoreError
-from redshank.core.ports import Parcel
+from redshank.core.ports import Commit, Parcel
 from redshank.core.queries import StoreTotals
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
@@ -335,6 +335,15 @@ def test_reading_again_stores_nothing_twice(server):
         again = asyncio.run(keeping.take(World(server, **span), again=True))
     assert (first.stored, nothing.read) == (len(sent), 0)
     assert (again.stored, again.duplicates) == (0, len(sent))
+
+
+def test_a_sensor_that_was_deleted_is_fetched_anew(server):
+    sent = fill(server, NOW - 10 * DAY, NOW - 5 * DAY, HOUR)
+    with Keeping() as keeping:
+        span = {"start": NOW - 10 * DAY, "end": NOW - 5 * DAY}
+        asyncio.run(keeping.take(World(server, **span)))
+        keeping.runner.write(Commit(sensors_removed=[BOX])).result()
+        assert asyncio.run(keeping.take(World(server, **span))).stored == len(sent)
 
 
 def test_the_cursor_never_gets_ahead_of_a_commit_that_failed():

@@ -13,7 +13,7 @@ from redshank.adapters.sources.opensensemap.measurements import stamp, value_of
 from redshank.core.clock import SECOND, format_time, parse_time
 from redshank.core.errors import FieldError
 
-_EARLIEST = parse_time("2014-01-01T00:00:00Z")
+FIRST_BOXES = parse_time("2014-01-01T00:00:00Z")
 """openSenseMap took its first boxes in 2014; an id that says otherwise holds no time."""
 
 
@@ -125,7 +125,7 @@ def registered_at(box_id: str, created: Any = None) -> int | None:
         told = int(box_id[:8], 16) * SECOND if len(box_id) == 24 else 0
     except ValueError:
         told = 0
-    return told if told >= _EARLIEST else _time_or_none(created)
+    return told if told >= FIRST_BOXES else _time_or_none(created)
 
 
 def _box(answer: Mapping[str, Any]) -> Box:

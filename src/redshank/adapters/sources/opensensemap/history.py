@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 import structlog
 
-from redshank.adapters.sources.opensensemap.answers import Box, BoxSensor
+from redshank.adapters.sources.opensensemap.answers import FIRST_BOXES, Box, BoxSensor
 from redshank.adapters.sources.opensensemap.archive import Archive
 from redshank.adapters.sources.opensensemap.client import LONGEST_WINDOW, OpenSenseMapClient
 from redshank.adapters.sources.opensensemap.http import together
@@ -130,9 +130,10 @@ class History:
         Owners may bring in values from before their box was registered, so that windows before are
         looked into until one is empty.
         """
-        if box.registered is None or start >= box.registered:
+        registered = FIRST_BOXES if box.registered is None else box.registered
+        if start >= registered:
             return start
-        first = min(box.registered, end)
+        first = min(registered, end)
         while first > start:
             span = max(start, first - LONGEST_WINDOW), first
             if not any(map(len, (await self._from_api(box, sensors, span)).values())):

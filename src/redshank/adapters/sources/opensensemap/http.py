@@ -59,12 +59,8 @@ class PoliteHttp:
         _check_address(url)
         agent = f"redshank/{__version__}" + (f" (+{contact})" if contact else "")
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(
-            headers={"User-Agent": agent},
-            timeout=httpx.Timeout(90.0, connect=10.0),
-            limits=httpx.Limits(max_connections=2),
-            follow_redirects=True,
-        )
+        self._agent = agent
+        self._opened: httpx.AsyncClient | None = None
         self._spacing, self._attempts, self._first_wait = spacing, attempts, first_wait
         self._patience = patience
         self._clock = clock or SystemClock()
@@ -74,8 +70,22 @@ class PoliteHttp:
         self._next = 0.0
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections; a later question opens new ones."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        """The connections; made at the first question, as loading certificates takes its time."""
+        if self._opened is None:
+            self._opened = httpx.AsyncClient(
+                headers={"User-Agent": self._agent},
+                timeout=httpx.Timeout(90.0, connect=10.0),
+                limits=httpx.Limits(max_connections=2),
+                follow_redirects=True,
+            )
+        return self._opened
 
     async def get(
         self,

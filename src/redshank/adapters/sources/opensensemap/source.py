@@ -73,6 +73,7 @@ class OpenSenseMap:
 
     Attributes:
         errors: box id to what went wrong in its last round; for health checks.
+        client: how it asks the server; whoever asks the same one shares it.
     """
 
     name = SOURCE
@@ -90,7 +91,7 @@ class OpenSenseMap:
         self.errors: dict[str, str] = {}
         self._named = tuple(dict.fromkeys(boxes))
         self._boxes = self._named
-        self._client = client
+        self.client = client
         self._poll_seconds = poll_seconds
         self._find, self._found_at = find, float("-inf")
         self._clock = clock or SystemClock()
@@ -125,7 +126,7 @@ class OpenSenseMap:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self.client.aclose()
 
     async def _search(self) -> None:
         """Look which boxes there are now; a search that fails leaves those of the last one."""
@@ -141,7 +142,7 @@ class OpenSenseMap:
 
     async def _news(self, box_id: str, state: _State) -> AsyncIterator[Parcel]:
         """What came since the last round, or in the last two days."""
-        box = await self._client.box(box_id)
+        box = await self.client.box(box_id)
         if box.newest is None:
             if told := self._tell(box):
                 yield Parcel(sensors=told)
@@ -176,7 +177,7 @@ class OpenSenseMap:
         start, end = window
         sensors = [sensor for sensor in box.sensors if sensor.id in behind]
         found = await together(
-            [self._client.window(box.id, s.id, max(start, behind[s.id]), end) for s in sensors]
+            [self.client.window(box.id, s.id, max(start, behind[s.id]), end) for s in sensors]
         )
         known = mappings(box)
         columns: dict[str, Measurements] = {}
