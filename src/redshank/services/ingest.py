@@ -32,7 +32,6 @@ class Ingest:
         self._source = source
         self._restart = restart
         self._total = Receipt()
-        self._failed = False
 
     @property
     def total(self) -> Receipt:
@@ -62,20 +61,23 @@ class Ingest:
     async def _read(self) -> None:
         cursor = self._context.store.read(Cursor(self._source.name))
         waiting: deque[asyncio.Future[Receipt]] = deque()
-        self._failed = False
+        gap = asyncio.Event()
         async with _closing(self._source.parcels(cursor)) as parcels:
             async for parcel in parcels:
                 done = await _published(self._context.bus, parcel, self._source.name)
                 waiting.append(asyncio.wrap_future(done))
-                waiting[-1].add_done_callback(partial(self._acknowledged, parcel))
+                waiting[-1].add_done_callback(partial(self._acknowledged, parcel, gap))
                 if len(waiting) >= AHEAD:
                     await waiting.popleft()
             while waiting:
                 await waiting.popleft()
 
-    def _acknowledged(self, parcel: Parcel, done: asyncio.Future[Receipt]) -> None:
-        self._failed |= done.cancelled() or done.exception() is not None
-        if self._failed:
+    def _acknowledged(
+        self, parcel: Parcel, gap: asyncio.Event, done: asyncio.Future[Receipt]
+    ) -> None:
+        if done.cancelled() or done.exception() is not None:
+            gap.set()
+        if gap.is_set():
             return  # the reader hears of it; what came after the gap comes again with it
         if isinstance(self._source, AcknowledgedSource):
             self._source.acknowledge(parcel)
