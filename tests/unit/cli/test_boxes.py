@@ -81,6 +81,18 @@ def test_fetching_into_one_file(redshank, osm, tmp_path):
     assert {row["sensor_id"] for row in rows} == {BOX, other}
 
 
+def test_the_track_of_a_mobile_box_is_stored_and_exported(redshank, osm, tmp_path):
+    rover, sensor = "57000b8745fd40c8196ad0aa", "57000b8745fd40c8196ad0ab"
+    osm.add_box(rover, [(sensor, "Temperatur", "°C")], exposure="mobile")
+    for minute in range(3):
+        osm.upload(sensor, START + minute * 60_000_000, 20, (7.0 + minute / 100, 51.5))
+    redshank("fetch", rover, *SPAN)
+    redshank("export", rover, "-o", "track.csv")
+    with (tmp_path / "track.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["longitude"]) for row in rows] == [7.0, 7.01, 7.02]
+
+
 def test_a_box_that_does_not_exist_and_times_that_are_none(redshank, osm):
     answer = redshank("fetch", "f" * 24, BOX, *SPAN)
     assert answer.status == 1
