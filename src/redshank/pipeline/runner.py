@@ -48,9 +48,10 @@ from redshank.core.telemetry import Telemetry
 from redshank.pipeline import amend
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
-from redshank.pipeline.intake import Fresh, Gathered, fresh, gather
+from redshank.pipeline.intake import fresh, gather
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Outcome, Pipeline
+from redshank.pipeline.receipts import write_receipts
 from redshank.pipeline.silence import Silences
 
 T = TypeVar("T")
@@ -233,7 +234,7 @@ class Runner:
             self._maintain(idle=not messages)
 
     def _last_checkpoints(self) -> None:
-        """Write what has changed since each sensor's checkpoint, so that a start replays nothing."""
+        """Write what has changed since each sensor's checkpoint: the next start replays nothing."""
         try:
             for some in self._pipeline.unsaved():
                 self._store.write(Commit(checkpoints=some))
@@ -428,41 +429,6 @@ class Runner:
             for incident in incidents:
                 self._telemetry.incidents_total.labels(incident.state).inc()
             self._tell(commit)
-
-
-def write_receipts(
-    messages: int,
-    gathered: Sequence[Gathered],
-    news: Sequence[Fresh],
-    verdicts: Sequence[Verdicts],
-) -> list[Receipt]:
-    """What became of each message's own readings."""
-    counts = np.zeros((5, messages), np.int64)
-    for load, new in zip(gathered, news, strict=True):
-        for row, mask in enumerate((new.kept, new.duplicate, new.conflict & ~new.kept)):
-            counts[row] += np.bincount(load.parcel[mask], minlength=messages)
-    for rows in verdicts:
-        for at in np.flatnonzero(rows.status == Status.ANOMALY):
-            sensor_id, time = rows.sensor_ids[rows.sensor[at]], rows.time[at]
-            counts[3][_parcels_with(gathered, sensor_id, int(time))] += 1
-        flagged = (rows.flags & np.uint16(~Flag.MISSING & 0xFFFF) != 0).sum(axis=1)
-        for sensor, count in enumerate(np.bincount(rows.sensor, flagged).tolist()):
-            if count:
-                counts[4][_parcels_with(gathered, rows.sensor_ids[sensor])[:1]] += int(count)
-    return [Receipt(*column) for column in counts.T.tolist()]
-
-
-def _parcels_with(
-    gathered: Sequence[Gathered], sensor_id: str, time: int | None = None
-) -> list[int]:
-    """The parcels that brought a sensor's rows (of that time); none if all came earlier."""
-    for load in gathered:
-        if sensor_id in load.batch.sensor_ids:
-            rows = load.batch.sensor == load.batch.sensor_ids.index(sensor_id)
-            if time is not None:
-                rows &= load.batch.time == time
-            return sorted(set(load.parcel[rows].tolist()))
-    return []
 
 
 def with_channels(info: SensorInfo, channels: Sequence[str]) -> SensorInfo:
