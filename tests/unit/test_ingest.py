@@ -47,7 +47,7 @@ class Bus(MemoryBus):
         super().__init__()
         self.broken = set(broken)
 
-    def publish(self, parcel, source):
+    def publish(self, parcel, source, after=None):
         done = super().publish(parcel, source)
         if parcel.cursor in self.broken:
             self.broken.remove(parcel.cursor)

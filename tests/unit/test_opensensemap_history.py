@@ -358,7 +358,7 @@ def test_the_cursor_never_gets_ahead_of_a_commit_that_failed():
                 yield Parcel(cursor=str(number))
 
     class FullDisk:
-        def publish(self, parcel, source):
+        def publish(self, parcel, source, after=None):
             taken.append(parcel)
             done = Future()
             done.set_exception(StoreError("the disk is full"))

@@ -247,6 +247,23 @@ def test_a_failed_write_leaves_no_trace_in_memory(store, tmp_path):
     other.close()
 
 
+def test_what_comes_behind_a_failed_parcel_fails_too(store):
+    failing = FailingStore(store)
+    service = Service(failing)
+    first, second, third = pieces(week(rows=60, fault_at=None), 20)
+    failing.failures = 1
+    lost = service.bus.publish(Parcel([first], cursor="20"), "test")
+    with pytest.raises(StoreError, match="disk full"):
+        lost.result(30)
+    behind = service.bus.publish(Parcel([second], cursor="40"), "test", after=lost)
+    last = service.bus.publish(Parcel([third], cursor="60"), "test", after=behind)
+    for future in (behind, last):
+        with pytest.raises(StoreError, match="before it"):
+            future.result(30)
+    assert store.read(Cursor("test")) is None
+    service.runner.stop()
+
+
 def test_a_full_queue_pushes_back_and_a_closed_one_says_so():
     bus = MemoryBus(limit=10)
     big = week(rows=30, fault_at=None)

@@ -112,18 +112,29 @@ class Message:
         parcel: the load.
         source: name of the source, for cursors and counters.
         done: resolved with a :class:`Receipt` after the commit, or with what prevented it.
+        after: the parcel before it of the same source; if that one fails, this one must too, or
+            its cursor would skip what was not stored.
     """
 
     parcel: Parcel
     source: str
     done: Future[Receipt] = field(default_factory=Future)
+    after: Future[Receipt] | None = None
 
 
 class Bus(Protocol):
     """Carries parcels from those who read to the one who scores."""
 
-    def publish(self, parcel: Parcel, source: str) -> Future[Receipt]:
+    def publish(
+        self, parcel: Parcel, source: str, after: Future[Receipt] | None = None
+    ) -> Future[Receipt]:
         """Queue a parcel; the future resolves when it is durable and scored.
+
+        Args:
+            parcel: the load.
+            source: name of the source.
+            after: what :meth:`publish` returned for the source's parcel before this one, where
+                their order matters.
 
         Raises:
             OverloadedError: the queue is full; nothing was taken.

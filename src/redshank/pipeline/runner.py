@@ -243,6 +243,9 @@ class Runner:
 
     def _work(self, messages: Sequence[Message]) -> None:
         """One group of parcels; whatever goes wrong, its senders learn of it and work goes on."""
+        messages = _without_gaps(messages)
+        if not messages:
+            return
         # From here on nobody can take a parcel back; a sender that has gone already hears nothing.
         heard = [message.done.set_running_or_notify_cancel() for message in messages]
         try:
@@ -429,6 +432,19 @@ class Runner:
             for incident in incidents:
                 self._telemetry.incidents_total.labels(incident.state).inc()
             self._tell(commit)
+
+
+def _without_gaps(messages: Sequence[Message]) -> list[Message]:
+    """The messages but those behind one that was not stored; these are told so."""
+    kept = []
+    for message in messages:
+        before = message.after
+        if before is not None and before.done() and (before.cancelled() or before.exception()):
+            if message.done.set_running_or_notify_cancel():
+                message.done.set_exception(StoreError("what came before it was not stored"))
+        else:
+            kept.append(message)
+    return kept
 
 
 def with_channels(info: SensorInfo, channels: Sequence[str]) -> SensorInfo:

@@ -62,9 +62,10 @@ class Ingest:
         cursor = self._context.store.read(Cursor(self._source.name))
         waiting: deque[asyncio.Future[Receipt]] = deque()
         gap = asyncio.Event()
+        done: Future[Receipt] | None = None
         async with _closing(self._source.parcels(cursor)) as parcels:
             async for parcel in parcels:
-                done = await _published(self._context.bus, parcel, self._source.name)
+                done = await _published(self._context.bus, parcel, self._source.name, done)
                 waiting.append(asyncio.wrap_future(done))
                 waiting[-1].add_done_callback(partial(self._acknowledged, parcel, gap))
                 if len(waiting) >= AHEAD:
@@ -98,10 +99,12 @@ async def deliver(bus: Bus, parcel: Parcel, source: str) -> Receipt:
     return await asyncio.wrap_future(await _published(bus, parcel, source))
 
 
-async def _published(bus: Bus, parcel: Parcel, source: str) -> Future[Receipt]:
+async def _published(
+    bus: Bus, parcel: Parcel, source: str, after: Future[Receipt] | None = None
+) -> Future[Receipt]:
     while True:
         try:
-            return bus.publish(parcel, source)
+            return bus.publish(parcel, source, after)
         except OverloadedError as full:
             await asyncio.sleep(full.retry_after)
 

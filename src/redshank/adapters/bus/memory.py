@@ -34,7 +34,9 @@ class MemoryBus:
         """Readings in the queue."""
         return self._waiting
 
-    def publish(self, parcel: Parcel, source: str) -> Future[Receipt]:
+    def publish(
+        self, parcel: Parcel, source: str, after: Future[Receipt] | None = None
+    ) -> Future[Receipt]:
         """Queue a parcel; the future resolves when it is durable and scored.
 
         Raises:
@@ -47,7 +49,7 @@ class MemoryBus:
                 raise StoreError("redshank is stopping and takes no more readings; send them again")
             if self._waiting and self._waiting + size > self.limit:
                 raise OverloadedError(self._retry_after)
-            message = Message(parcel, source)
+            message = Message(parcel, source, after=after)
             self._messages.append(message)
             self._waiting += size
             self._changed.notify()
