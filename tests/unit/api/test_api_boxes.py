@@ -121,3 +121,9 @@ def test_no_mapping_outlives_its_box(call):
     assert call("DELETE", f"/sensors/{BOX}").status_code == 204
     answer = call.post(f"/boxes/{BOX}/data", json={T: 1})
     assert answer.headers["x-redshank-unmapped"] == T
+
+
+def test_odd_ids_are_told_as_in_urls(call):
+    answer = call.post("/boxes/ö耐/data", json={"<ö>": 1})
+    assert answer.status_code == 201
+    assert answer.headers["x-redshank-unmapped"] == "%3C%C3%B6%3E"

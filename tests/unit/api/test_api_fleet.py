@@ -325,3 +325,9 @@ def test_an_empty_redshank_answers_everything(call):
     assert call.get("/budget/preview?per_sensor_month=5").json()["count"] == 0
     assert call.put("/budget", json={"per_fleet_day": 1}).status_code == 422
     assert call.get("/anomalies").json() == call.get("/events/latest").json() == []
+
+
+def test_incidents_of_an_unknown_sensor_are_a_problem_as_csv_too(call):
+    answer = call.get("/incidents.csv?sensor_id=nobody")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import orjson
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from redshank.core.clock import format_time
 
 
-class Answer(Response):
+class Answer(JSONResponse):
     """A JSON answer; NumPy arrays are written as lists, NaN and infinities as ``null``."""
 
     media_type = "application/json"

@@ -58,7 +58,7 @@ _PARTS = (
     ws,
     guide,
 )
-_EXTRA_SCHEMAS = (schemas.Problem, bodies.ReadingIn)
+_EXTRA_SCHEMAS = (schemas.Problem, schemas.DeviceProblem, bodies.ReadingIn)
 
 
 def create_app(context: Context) -> FastAPI:

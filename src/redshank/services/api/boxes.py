@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -35,6 +36,8 @@ from redshank.services.context import Context
 router = APIRouter(tags=["readings"])
 
 SOURCE = "device"
+MOST_TOLD = 20
+"""Ids that a header names, written as in URLs."""
 _CODES = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -62,7 +65,16 @@ _ONE = {
         "content": {"application/json": {"schema": {}, "example": {"value": 21.5}}},
     }
 }
-_SAVED: dict[int | str, dict[str, Any]] = {201: {"description": "everything is durable and scored"}}
+_REFUSED = {"application/json": {"schema": {"$ref": "#/components/schemas/DeviceProblem"}}}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **responses(),
+    **{
+        status: {"description": each["description"], "content": _REFUSED}
+        for status, each in responses(400, 413, 415, 422, 429, 503).items()
+        if status not in (401, 403)
+    },
+    201: {"description": "everything is durable and scored"},
+}
 
 
 def mapping_setting(sensor_id: str) -> str:
@@ -75,7 +87,7 @@ def mapping_setting(sensor_id: str) -> str:
     summary="Take what a senseBox, luftdaten or hackAIR device posts",
     status_code=201,
     response_model=str,
-    responses={**responses(400, 413, 415, 422, 429, 503), **_SAVED},
+    responses=_ANSWERS,
     openapi_extra=_BODY,
 )
 async def post_measurements(
@@ -94,7 +106,7 @@ async def post_measurements(
     summary="Take one value of one of a box's sensors",
     status_code=201,
     response_model=str,
-    responses={**responses(400, 413, 415, 422, 429, 503), **_SAVED},
+    responses=_ANSWERS,
     openapi_extra=_ONE,
 )
 async def post_measurement(request: Request, box_id: str, device_sensor: str) -> Response:
@@ -112,7 +124,8 @@ async def _answered(taking: Any, text: str) -> Response:
         return _refused(of_error(error))
     except Problem as problem:
         return _refused(problem)
-    headers = {"X-Redshank-Unmapped": ", ".join(unmapped)} if unmapped else {}
+    told = ", ".join(quote(name, safe=" ") for name in unmapped[:MOST_TOLD])
+    headers = {"X-Redshank-Unmapped": told} if unmapped else {}
     return Answer(text, 201, headers)
 
 

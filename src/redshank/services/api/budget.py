@@ -74,7 +74,7 @@ def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     "/preview",
     summary="What another budget would have brought",
     response_model=PreviewOut,
-    responses=responses(422, 503),
+    responses=responses(404, 422, 503),
 )
 def preview(
     context: Service,

@@ -29,6 +29,13 @@ class Problem(BaseModel):
     errors: list[Fault] = []
 
 
+class DeviceProblem(BaseModel):
+    """What is wrong, in openSenseMap's form."""
+
+    code: str
+    message: str
+
+
 class RowFault(Fault):
     """A row that could not be used."""
 
