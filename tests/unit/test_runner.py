@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from redshank.core.queries import (
     Setting,
     StoreTotals,
 )
-from redshank.core.records import DeadLetter
+from redshank.core.records import ChannelInfo, DeadLetter, Flag
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline.budget import Budget, preview
 from redshank.pipeline.pipeline import Pipeline
@@ -210,6 +211,18 @@ def test_new_sensors_are_registered_with_units(service):
     (status,) = service.store.read(Sensors())
     assert status.info.channels["temperature"].unit == "°C"
     assert status.readings == 5
+
+
+def test_the_owners_bounds_flag_values(service):
+    service.send(week(rows=5, fault_at=None))
+    bounded = ChannelInfo("temperature", "°C", minimum=0.0, maximum=10.0)
+    service.runner.edit_sensors(
+        {"s": lambda info: replace(info, channels={**info.channels, "temperature": bounded})}
+    ).result(30)
+    service.send(week(rows=5, fault_at=None, start=START + DAY))
+    series = service.store.read(SensorSeries("s", START, START + 2 * DAY))
+    flagged = series.flags[:, series.channels.index("temperature")] & Flag.GROSS_RANGE
+    assert (flagged != 0).tolist() == [False] * 5 + [True] * 5
 
 
 class FailingStore:

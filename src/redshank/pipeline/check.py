@@ -10,7 +10,7 @@ other sensors, which may report later, and is therefore made when an incident is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +31,24 @@ LEADING = 0.3
 """Share of the evidence from which on a channel is the one that a row's cause speaks of."""
 
 
-def flags(judged: Judged, now: int) -> Flags:
+Bounds = Mapping[str, tuple[float, float]]
+"""Channel name to the lowest and highest value that its owner holds possible."""
+
+
+def flags(judged: Judged, now: int, bounds: Mapping[int, Bounds]) -> Flags:
     """(m, c) of :class:`Flag` for each value.
 
     Args:
         judged: rows from the engine.
         now: wall clock, microseconds.
+        bounds: slots of sensors whose owner set bounds, which stand for the quantity's.
     """
     values, change = judged.values, judged.change
     jump = change & Change.JUMP != 0
     found = [
         (np.isnan(values), Flag.MISSING),
         (np.isinf(values), Flag.NOT_FINITE),
-        (_outside(judged), Flag.GROSS_RANGE),
+        (_outside(judged, bounds), Flag.GROSS_RANGE),
         (judged.flat.astype(np.bool_), Flag.FLAT_LINE),
         (jump, Flag.RATE_OF_CHANGE),
         (change & Change.SPIKE != 0, Flag.SPIKE),
@@ -97,10 +102,17 @@ def _any_of(values: Floats, numbers: Sequence[float]) -> NDArray[np.bool_]:
     return out
 
 
-def _outside(judged: Judged) -> NDArray[np.bool_]:
-    """(m, c) whether a value is one that its quantity cannot have."""
+def _outside(judged: Judged, bounds: Mapping[int, Bounds]) -> NDArray[np.bool_]:
+    """(m, c) whether a value is one that its quantity, or this sensor's channel, cannot have."""
     quantities = [quantity(name) for name in judged.channels]
     low = np.array([-np.inf if known is None else known.minimum for known in quantities])
     high = np.array([np.inf if known is None else known.maximum for known in quantities])
     outside: NDArray[np.bool_] = (judged.values < low) | (judged.values > high)
+    for slot in bounds.keys() & set(judged.slots.tolist()) if bounds else ():
+        rows = judged.slots == slot
+        for name, (least, most) in bounds[slot].items():
+            if name in judged.channels:
+                column = judged.channels.index(name)
+                values = judged.values[rows, column]
+                outside[rows, column] = (values < least) | (values > most)
     return outside

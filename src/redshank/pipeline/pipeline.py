@@ -110,6 +110,7 @@ class Pipeline:
         self._since = np.zeros(64, np.int64)
         self._arrived = np.zeros(64, np.int64)
         self._known_channels: dict[int, int] = {}
+        self._bounds: dict[int, check.Bounds] = {}
 
     def __contains__(self, sensor_id: str) -> bool:
         return sensor_id in self._slot
@@ -186,7 +187,25 @@ class Pipeline:
             if slot is not None:
                 self._engine.remove(slot)
                 self._known_channels.pop(slot, None)
+                self._bounds.pop(slot, None)
                 self._tracker.running.pop(sensor_id, None)
+
+    def bound(self, info: SensorInfo) -> None:
+        """Flag a sensor's values from here on by the bounds that its owner set, if any."""
+        slot = self._slot.get(info.sensor_id)
+        if slot is None:
+            return
+        self._bounds.pop(slot, None)
+        own = {
+            name: (
+                -np.inf if channel.minimum is None else channel.minimum,
+                np.inf if channel.maximum is None else channel.maximum,
+            )
+            for name, channel in info.channels.items()
+            if channel.minimum is not None or channel.maximum is not None
+        }
+        if own:
+            self._bounds[slot] = own
 
     def newest(self, batch: Batch) -> Times:
         """(sensors of the batch,) event time of each one's newest reading."""
@@ -259,7 +278,7 @@ class Pipeline:
             budget=judged.budget,
             status=status(judged),
             cause=judged.cause,
-            flags=check.flags(judged, now),
+            flags=check.flags(judged, now, self._bounds),
             expected=judged.expected,
             lower=judged.lower,
             upper=judged.upper,

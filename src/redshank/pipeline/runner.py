@@ -180,6 +180,8 @@ class Runner:
             commit = Commit() if budget == self.budget else self._rebudgeted(budget)
             commit = replace(commit, sensors=infos)
             self._store.write(commit)
+            for info in infos:
+                self._pipeline.bound(info)
             self._tell(commit)
             return infos
 
@@ -329,6 +331,8 @@ class Runner:
                     reason=str(error),
                 )
                 self._relearn(sensor_id, recovery.newest if recovery else None)
+        for status in self._stored(sensor_ids):
+            self._pipeline.bound(status.info)
 
     def _relearn(self, sensor_id: str, newest: int | None) -> None:
         """Score a sensor's latest readings again, for its state only."""
