@@ -30,7 +30,7 @@ CHECKS = (
 )
 ELSEWHERE = ("/ingest",)
 """Calls that ask other servers."""
-EXAMPLES = 20
+EXAMPLES = 50
 
 
 @pytest.fixture(scope="module")

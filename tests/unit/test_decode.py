@@ -268,3 +268,10 @@ def test_times_in_columns_are_times_one_by_one(texts):
     parsed, known = parse_times(texts)
     for text, time, good in zip(texts, parsed.tolist(), known, strict=True):
         assert not good or time == parse_time(text)
+
+
+@pytest.mark.parametrize("space", ["\x1c", "\u00a0", "\u2003", "\t\n"])
+def test_any_white_space_may_stand_around_a_number_as_text(space):
+    row = {"sensor_id": "a", "x": f"{space}1{space}"}
+    [batch] = decode_rows([row], arrival=NOW).batches
+    assert batch.values.tolist() == [[1.0]]

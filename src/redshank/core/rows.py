@@ -81,7 +81,7 @@ def read_row(row: object, index: int, context: RowContext) -> Reading:
 
 def number(text: str) -> float | None:
     """The number that a text spells, None if it spells none (``0x15`` and ``1_000`` do not)."""
-    return float(text) if _NUMBER.fullmatch(text) else None
+    return float(text.strip()) if _NUMBER.fullmatch(text) else None
 
 
 def shown(value: object) -> object:
