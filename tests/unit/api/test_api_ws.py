@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from redshank.core.clock import MINUTE, SECOND
-from redshank.core.errors import ConfigError
+from redshank.core.errors import ConfigError, OverloadedError
 from redshank.core.ports import Commit
 from redshank.core.records import SensorInfo
 from redshank.services.api import create_app
@@ -264,3 +264,24 @@ def test_a_taken_port_is_said_so():
             bind("127.0.0.1", listener.getsockname()[1])
     finally:
         listener.close()
+
+
+def test_readings_wait_while_there_is_no_room(monkeypatch):
+    refused = []
+
+    async def story():
+        async with running() as service, connect(service.url) as socket:
+            publish = service.context.bus.publish
+
+            def full_at_first(parcel, source):
+                if source and len(refused) < 3:
+                    refused.append(source)
+                    raise OverloadedError(0.001)
+                return publish(parcel, source)
+
+            monkeypatch.setattr(service.context.bus, "publish", full_at_first)
+            await say(socket, type="readings", id="a", readings=[reading(0, 20.0)])
+            assert (await until(socket, "receipt", id="a"))["accepted"] == 1
+
+    asyncio.run(story())
+    assert refused == ["websocket"] * 3

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from redshank import __version__
 from redshank.core.decode import decode_rows
-from redshank.core.errors import OverloadedError, RedshankError
+from redshank.core.errors import RedshankError
 from redshank.core.queries import Sensors
 from redshank.core.rows import shown
 from redshank.services.api.answers import time_text
@@ -27,7 +27,7 @@ router = APIRouter()
 
 AUTH_SECONDS = 10.0
 MOST_IN_FLIGHT = 8
-"""Requests of one client that may wait for their receipts; then it has to wait itself."""
+"""Requests of one client that may wait for room and receipts; then no more is read from it."""
 UNAUTHORISED = 4401
 """Close code for a missing or wrong key."""
 _PAGE = 1000
@@ -133,8 +133,6 @@ class Conversation:
         try:
             receipt = await self._published(message.get("readings"))
             self._out.reply({"type": "receipt", **name, **receipt})
-        except OverloadedError as error:
-            self._complain(str(error), retry_after=error.retry_after, **name)
         except RedshankError as error:
             self._complain(str(error), **name)
         finally:
@@ -147,7 +145,7 @@ class Conversation:
         caller = state.access.caller(self._socket.scope)
         taking = Taking(self._context, "websocket", state.limits, caller)
         decoded = await asyncio.to_thread(decode_rows, rows, arrival=arrival)
-        await taking.take(decoded)
+        await taking.take(decoded, patient=True)
         return (await taking.finish()).members()
 
     def _complain(self, detail: str, **more: Any) -> None:
