@@ -42,7 +42,12 @@ FOUNDING_NAMES: Mapping[str, str] = {
 """Plain names that are understood as they stand, and the setting that each one means."""
 
 _NOT_SETTINGS = frozenset(  # for tests
-    {"REDSHANK_REQUIRE_SERVICES", "REDSHANK_TEST_CHROMIUM", "REDSHANK_TEST_MQTT_URL"}
+    {
+        "REDSHANK_REQUIRE_SERVICES",
+        "REDSHANK_TEST_CHROMIUM",
+        "REDSHANK_TEST_TELEGRAF",
+        "REDSHANK_TEST_MQTT_URL",
+    }
 )
 _MASK = "********"
 
@@ -212,9 +217,7 @@ class Config(BaseModel):
         None, "Certificates to trust the broker by; empty for the system's."
     )
     mqtt_cert_file: Path | None = _setting(None, "Our own certificate for the broker.")
-    mqtt_key_file: Path | None = _setting(
-        None, "Its key; empty if it is in the same file."
-    )
+    mqtt_key_file: Path | None = _setting(None, "Its key; empty if it is in the same file.")
     cors_origins: Texts = _setting(
         (), "Other web origins whose pages may call the API, e.g. `https://example.org`."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from redshank.core.queries import (
 from redshank.core.records import SensorInfo, SensorStatus
 from redshank.core.registry import patched
 from redshank.services.api.answers import Answer, time_text
-from redshank.services.api.bodies import SensorEdit, StatusName
+from redshank.services.api.bodies import DeviceChannel, SensorEdit, StatusName
 from redshank.services.api.body import JsonRoute
+from redshank.services.api.boxes import mapping_setting
 from redshank.services.api.params import (
     WAIT_SECONDS,
     Limit,
@@ -42,7 +44,6 @@ from redshank.services.api.shapes import (
     sensor_status,
     series_json,
 )
-from redshank.services.context import Context
 
 router = APIRouter(prefix="/sensors", tags=["sensors"], route_class=JsonRoute)
 
@@ -145,11 +146,15 @@ def get_sensor(context: Service, sensor_id: str) -> Answer:
 def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
     """Only what is sent changes; `null` for `budget` takes the general one again."""
     changes = edit.model_dump(exclude_unset=True)
+    devices = changes.pop("device_channels", None)
 
     def patch(info: SensorInfo | None) -> SensorInfo:
         return patched(info or sensor_status(context.store, sensor_id).info, changes)
 
     context.runner.edit_sensors({sensor_id: patch}).result(WAIT_SECONDS)
+    if devices is not None:
+        mapping = {mapping_setting(sensor_id): _pairs(edit.device_channels)}
+        context.runner.write(Commit(settings=mapping)).result(WAIT_SECONDS)
     return Answer(sensor_json(sensor_status(context.store, sensor_id)))
 
 
@@ -162,8 +167,15 @@ def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
 def forget_sensor(context: Service, sensor_id: str) -> Response:
     """Its readings, verdicts and incidents are gone after this."""
     sensor_status(context.store, sensor_id)
-    context.runner.write(Commit(sensors_removed=[sensor_id])).result(WAIT_SECONDS)
+    forgotten = {mapping_setting(sensor_id): None}
+    commit = Commit(sensors_removed=[sensor_id], settings=forgotten)
+    context.runner.write(commit).result(WAIT_SECONDS)
     return Response(status_code=204)
+
+
+def _pairs(devices: Mapping[str, DeviceChannel]) -> dict[str, list[str]] | None:
+    """Title and unit by device sensor, as they are stored."""
+    return {name: [each.title, each.unit] for name, each in devices.items()} or None
 
 
 def _span(status: SensorStatus, start: int | None, end: int | None) -> tuple[int, int]:
