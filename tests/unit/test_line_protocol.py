@@ -237,10 +237,15 @@ def plain(found):
 
 @given(st.lists(LINE, max_size=12))
 @example(["m x=1ui 1769860800000000000"])
-def test_both_ways_of_reading_agree(lines):
+@example([f"m x=1 {STAMP}\n", f"m x=1 {STAMP}"])
+@example([f"m x=1  {STAMP}", f"m,x=1 {STAMP}"])
+@example([f"# x=1 {STAMP}", f"m x=1 {STAMP}", f" x=1 {STAMP}"])
+def test_all_ways_of_reading_agree(lines):
     body = "\n".join(lines).encode()
     fast = plain(decoded(body))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_protocol, "_is_even", lambda body, lines: False)
+        assert fast == plain(decoded(body))
         patch.setattr(line_protocol, "_plain_lines", lambda lines, used, look: ([], []))
         assert fast == plain(decoded(body))
 

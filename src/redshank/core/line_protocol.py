@@ -81,7 +81,9 @@ def decode_lines(
     reader = LineReader(RowContext(arrival), naming, PRECISIONS[precision], longest)
     lines = _texts(body)
     used = [i for i, line in enumerate(lines) if line[:1] not in _ODD_START or _says(line)]
-    numbers, plain = _plain_lines(lines, used, _may_be_odd(body, longest))
+    look = b'"' in body or b"\\" in body or len(body) > longest
+    even = not look and _is_even(body, len(used)) and set(map(type, lines)) == {str}
+    numbers, plain = _even_lines(lines, used) if even else _plain_lines(lines, used, look)
     parts, odd = _columns(numbers, plain, reader)
     careful = set(used).difference(numbers) if len(numbers) < len(used) else set()
     readings, errors = read_each(
@@ -117,14 +119,29 @@ def _says(line: str | bytes) -> bool:
 # --- many lines --------------------------------------------------------------------------------
 
 
-def _may_be_odd(body: bytes, longest: int) -> bool:
-    """Whether any line needs a look at its quotes, its escapes or its length."""
-    return b'"' in body or b"\\" in body or len(body) > longest
+_Plain = Sequence[Sequence[str]]
+"""Three columns: measurement and tags, fields, times."""
+
+
+def _is_even(body: bytes, lines: int) -> bool:
+    """Whether the body is nothing but so many lines of three parts with single blanks between."""
+    letters = np.frombuffer(body, np.uint8)
+    separators = letters[(letters == ord(" ")) | (letters == ord("\n"))]
+    if not body.endswith(b"\n"):
+        separators = np.append(separators, np.uint8(ord("\n")))
+    wanted = np.frombuffer(b"  \n", np.uint8)
+    return len(separators) == 3 * lines and bool((separators.reshape(-1, 3) == wanted).all())
+
+
+def _even_lines(lines: Sequence[Any], used: Sequence[int]) -> tuple[Sequence[int], _Plain]:
+    """As :func:`_plain_lines`, for lines that are all plain."""
+    parts = " ".join(lines[: len(used)]).split(" ")
+    return used, (parts[0::3], parts[1::3], parts[2::3])
 
 
 def _plain_lines(
     lines: Sequence[str | bytes], used: Sequence[int], look: bool
-) -> tuple[list[int], list[list[str]]]:
+) -> tuple[Sequence[int], _Plain]:
     """Numbers and parts of the lines that consist of three simple parts."""
     numbers, plain = [], []
     for i in used:
@@ -135,7 +152,7 @@ def _plain_lines(
         if len(parts) == 3:
             numbers.append(i)
             plain.append(parts)
-    return numbers, plain
+    return numbers, list(zip(*plain, strict=True))
 
 
 def _is_odd(line: str) -> bool:
@@ -143,13 +160,13 @@ def _is_odd(line: str) -> bool:
 
 
 def _columns(
-    numbers: Sequence[int], plain: Sequence[Sequence[str]], reader: LineReader
+    numbers: Sequence[int], plain: _Plain, reader: LineReader
 ) -> tuple[list[Part], list[int]]:
     """Batches of plain lines, and the numbers of those that turn out to need a closer look."""
-    if not plain:
+    if not numbers:
         return [], []
     number_of = np.array(numbers, np.intp)
-    heads, fields, stamps = zip(*plain, strict=True)
+    heads, fields, stamps = plain
     times, timely = _times(stamps, reader)
     distinct, code = _coded(heads)
     series = [_series_or_none(head, reader) for head in distinct]
