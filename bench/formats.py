@@ -118,7 +118,7 @@ def as_lines(body: bytes) -> bytes:
 def _line(row: dict[str, Any]) -> bytes:
     sensor, stamp = row.pop("sensor_id"), parse_time(row.pop("timestamp")) * 1000
     fields = ",".join(f"{name}={value}" for name, value in row.items())
-    return f"weather,device={sensor} {fields} {stamp}".encode()
+    return f"sensor,device={sensor} {fields} {stamp}".encode()
 
 
 def as_csv(body: bytes) -> bytes:
