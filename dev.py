@@ -121,6 +121,7 @@ def services() -> int:
 
 def faults() -> int:
     """Kills, cuts and breaks the service on purpose."""
+    set_up("run", "test", "fuzz")
     return pytest("tests/faults")
 
 
