@@ -3,6 +3,7 @@
 
     python3 dev.py demo         set up, then replay a week of real sensors and open the page
     python3 dev.py test         set up, then run the tests (further arguments go to pytest)
+    python3 dev.py rings        set up, then run the tests that need real servers, and the faults
     python3 dev.py lint         style, format and types
     python3 dev.py redshank …   set up, then any command of redshank, e.g. "doctor"
     python3 dev.py setup        set up only
@@ -21,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -58,6 +60,7 @@ def main(arguments: list[str]) -> int:
         "test": test,
         "lint": lint,
         "redshank": redshank,
+        "rings": rings,
         "setup": lambda rest: set_up("run"),
         "docs": docs,
         "lock": lock,
@@ -94,15 +97,24 @@ def redshank(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """The tests named, or every ring that can run here."""
+    """The tests named, or all that need nothing but Python (and Node, where there is one)."""
     set_up("run", "test")
     if rest:
         return pytest(*rest)
-    failed = [ring.__name__ for ring in (units, services, faults, page) if ring()]
-    if failed:
-        return fail(f"failed: {', '.join(failed)}")
-    print("every ring passed")
-    return 0
+    status = all_of(page, units)
+    print("with real servers, kills and cuts: python3 dev.py rings")
+    return status
+
+
+def rings(rest: list[str]) -> int:
+    """The rings of tests around the default ones; what cannot run here says what to install."""
+    return all_of(services, faults)
+
+
+def all_of(*parts: Callable[[], int]) -> int:
+    """Run each part, whatever became of the one before."""
+    failed = [part.__name__ for part in parts if part()]
+    return fail(f"failed: {', '.join(failed)}") if failed else 0
 
 
 def units() -> int:
@@ -116,13 +128,13 @@ def services() -> int:
         print("services ring left out: it needs a browser; apt-get install chromium (or the like)")
         return 0
     set_up("run", "test", "browser")
-    return pytest("tests/services")
+    return pytest("-rs", "tests/services")
 
 
 def faults() -> int:
     """Kills, cuts and breaks the service on purpose."""
     set_up("run", "test", "fuzz")
-    return pytest("tests/faults")
+    return pytest("-rs", "tests/faults")
 
 
 def page() -> int:
