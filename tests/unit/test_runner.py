@@ -260,6 +260,20 @@ def test_a_failed_write_leaves_no_trace_in_memory(store, tmp_path):
     other.close()
 
 
+def test_a_budget_that_could_not_be_stored_is_not_in_force(store):
+    failing = FailingStore(store)
+    service = Service(failing)
+    service.send(week(rows=1700))
+    before = told(store)
+    failing.failures = 1
+    with pytest.raises(StoreError, match="disk full"):
+        service.runner.set_budget(Budget(30.0)).result(30)
+    assert service.runner.budget == Budget(3.0)
+    service.send(week(rows=300, fault_at=None, start=START + 1700 * 5 * MINUTE, seed=1))
+    assert {row[0] for row in before} <= {row[0] for row in told(store)}
+    service.runner.stop()
+
+
 def test_what_comes_behind_a_failed_parcel_fails_too(store):
     failing = FailingStore(store)
     service = Service(failing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -67,10 +67,6 @@ class Running:
     steps: dict[str, int] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     told: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Running:

@@ -208,9 +208,13 @@ class Runner:
         def task() -> None:
             if not answer.set_running_or_notify_cancel():
                 return
+            before = self._pipeline.budget
             try:
                 answer.set_result(question())
             except Exception as error:  # noqa: BLE001  the asker gets it
+                if isinstance(error, StoreError):  # memory may be ahead of what is stored
+                    self._pipeline.budget = before
+                    self._pipeline.clear()
                 answer.set_exception(error)
 
         self._tasks.append(task)

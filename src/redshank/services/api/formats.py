@@ -22,7 +22,6 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 CSV = ("text/csv", "application/csv")
 LINES = ("application/vnd.influx.line", "application/x-influx-line")
 PLAIN = ("text/plain",)
-KNOWN = (*JSON, *NDJSON, *CSV, *LINES, *PLAIN)
 
 
 def naming(config: Config) -> Naming:
