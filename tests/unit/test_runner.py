@@ -151,19 +151,28 @@ def test_a_changed_budget_applies_to_the_past(service):
     before = told(service.store)
     wider = Budget(30.0)
     expected = {incident.id for incident in preview(service.store, wider)}
-    service.runner.set_budget(wider).result(30)
+    service.runner.set_budget(wider.per_sensor_month).result(30)
     assert {identity for identity, *_ in told(service.store)} == expected
     assert len(expected) > len(before)
-    service.runner.set_budget(Budget(3.0)).result(30)
+    service.runner.set_budget(3.0).result(30)
     assert told(service.store) == before
+
+
+def test_a_changed_budget_keeps_what_sensors_were_given_meanwhile(service):
+    service.send(week(rows=500))
+    sensor_id = week(rows=1).sensor_ids[0]
+    own = service.runner.edit_sensors({sensor_id: lambda info: replace(info, budget=20.0)})
+    changed = service.runner.set_budget(2.0)
+    own.result(30)
+    assert changed.result(30) == service.runner.budget == Budget(2.0, {sensor_id: 20.0})
 
 
 def test_marked_incidents_survive_a_quieter_budget(service):
     service.send(week(rows=4000))
-    service.runner.set_budget(Budget(30.0)).result(30)
+    service.runner.set_budget(30.0).result(30)
     mildest = max(service.store.read(Incidents()), key=lambda incident: incident.rate)
     service.runner.write(Commit(marks={mildest.id: "real"})).result(30)
-    service.runner.set_budget(Budget(0.1)).result(30)
+    service.runner.set_budget(0.1).result(30)
     assert mildest.id in {identity for identity, *_ in told(service.store)}
 
 
@@ -267,7 +276,7 @@ def test_a_budget_that_could_not_be_stored_is_not_in_force(store):
     before = told(store)
     failing.failures = 1
     with pytest.raises(StoreError, match="disk full"):
-        service.runner.set_budget(Budget(30.0)).result(30)
+        service.runner.set_budget(30.0).result(30)
     assert service.runner.budget == Budget(3.0)
     service.send(week(rows=300, fault_at=None, start=START + 1700 * 5 * MINUTE, seed=1))
     assert {row[0] for row in before} <= {row[0] for row in told(store)}

@@ -37,7 +37,6 @@ from redshank.core.queries import Incidents, RecoverSensors, Recovery, Sensors, 
 from redshank.core.records import (
     ChannelInfo,
     Flag,
-    Incident,
     SensorInfo,
     SensorStatus,
     Status,
@@ -155,14 +154,18 @@ class Runner:
 
         return self._ask(ask)
 
-    def set_budget(self, budget: Budget) -> Future[list[Incident]]:
-        """Change the alarm budget, for the last 30 days too; the incidents that changed."""
+    def set_budget(self, per_sensor_month: float) -> Future[Budget]:
+        """Change the alarm budget, for the last 30 days too; the budget that is in force then.
 
-        def ask() -> list[Incident]:
+        Sensors with a budget of their own keep it, as it stands by the time of the change.
+        """
+
+        def ask() -> Budget:
+            budget = replace(self.budget, per_sensor_month=per_sensor_month)
             commit = self._rebudgeted(budget)
             self._store.write(commit)
             self._tell(commit)
-            return list(commit.incidents)
+            return budget
 
         return self._ask(ask)
 

@@ -62,11 +62,9 @@ def get_budget(context: Service) -> Answer:
 )
 def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     """Per sensor and 30 days, or for the whole fleet and a day; answers like a preview."""
-    before = _in_force(context)
-    count = len(budgets.preview(context.store, before))
+    count = len(budgets.preview(context.store, _in_force(context)))
     per_month = _per_sensor_month(context.store, wanted)
-    new = replace(before, per_sensor_month=per_month)
-    context.runner.set_budget(new).result(WAIT_SECONDS)
+    new = context.runner.set_budget(per_month).result(WAIT_SECONDS)
     return Answer(_previewed(context.store, new, MONTH_DAYS, None, count))
 
 
