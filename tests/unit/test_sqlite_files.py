@@ -9,7 +9,8 @@ from redshank.adapters.store.sqlite.schema import migrations
 from redshank.checks.stores import readings
 from redshank.core.errors import StoreError
 from redshank.core.ports import Commit
-from redshank.core.queries import Setting, StoreTotals
+from redshank.core.queries import DeadLetters, Setting, StoreTotals
+from redshank.core.records import DeadLetter
 
 
 def test_migrations_are_numbered_without_gaps():
@@ -24,6 +25,27 @@ def test_opening_applies_what_is_missing_once(tmp_path):
     again = SqliteStore(path)
     assert again.migrated == []
     again.close()
+
+
+def test_dead_letters_of_an_older_layout_keep_all_they_had(tmp_path):
+    path = tmp_path / "redshank.db"
+    with sqlite3.connect(path) as old:
+        for number, _, sql in migrations()[:2]:
+            old.executescript(f"{sql}; PRAGMA user_version = {number}")
+        old.executemany(
+            "INSERT INTO dead_letters (time, source, reason, raw) VALUES (?, ?, ?, ?)",
+            [
+                (1, "mqtt", "site/a: payload: 'x' is neither a number nor JSON", b"x"),
+                (2, "http", "temperature: 'warm' is not a number", b"{}"),
+            ],
+        )
+    old.close()
+    store = SqliteStore(path)
+    assert store.read(DeadLetters(after=0)) == [
+        DeadLetter(1, "mqtt", "payload: 'x' is neither a number nor JSON", b"x", 1, "site/a"),
+        DeadLetter(2, "http", "temperature: 'warm' is not a number", b"{}", 2),
+    ]
+    store.close()
 
 
 def test_a_database_of_a_newer_redshank_is_refused(tmp_path):

@@ -174,13 +174,34 @@ def check_dead_letters(make: MakeStore) -> None:
     store.close()
 
 
+def check_dead_letters_keep_what_reads_them_again(make: MakeStore) -> None:
+    """Topic, content type and details come back; what has a key is kept once."""
+    store = make("a")
+    said = {"topic": "s/a", "content_type": "text/csv", "details": {"precision": "ms"}}
+    letter = DeadLetter(START, "mqtt", "odd", b"x", **said, key="7")
+    others = [replace(letter, topic="s/b"), replace(letter, key="8"), replace(letter, key="")]
+    store.write(Commit(dead_letters=[letter, *others]))
+    store.write(Commit(dead_letters=[replace(letter, time=START + 1), *others]))
+    found = store.read(DeadLetters(after=0))
+    names = [(each.topic, each.key) for each in found]
+    assert names == [("s/a", "7"), ("s/b", "7"), ("s/a", "8"), ("s/a", ""), ("s/a", "")]
+    assert found[0] == replace(letter, id=found[0].id)
+    store.write(Commit(dead_letters_removed=[found[0].id or 0]))
+    store.write(Commit(dead_letters=[letter]))
+    assert store.read(CountDeadLetters()) == 5
+    store.close()
+
+
 def check_dead_letters_are_narrowed(make: MakeStore) -> None:
     """Filters narrow lists and counts alike; a new reason replaces the old one."""
     store = make("a")
     reasons = ("no time", "NO channel", "100% _odd_")
-    store.write(
-        Commit(dead_letters=[DeadLetter(START + i, "http", r, b"") for i, r in enumerate(reasons)])
-    )
+    topics = ("sensors/roof", "sensors/hall", "sensors/hall/co2")
+    letters = [
+        DeadLetter(START + i, "mqtt", reason, b"", topic=topic)
+        for i, (reason, topic) in enumerate(zip(reasons, topics, strict=True))
+    ]
+    store.write(Commit(dead_letters=letters))
     first, second, third = (each.id or 0 for each in store.read(DeadLetters(after=0)))
     narrowed: list[tuple[dict[str, Any], list[int]]] = [
         ({"reason": "no "}, [second, first]),
@@ -189,6 +210,7 @@ def check_dead_letters_are_narrowed(make: MakeStore) -> None:
         ({"ids": []}, []),
         ({"before": START + 1}, [first]),
         ({"after": first}, [second, third]),
+        ({"topic": "HALL"}, [third, second]),
     ]
     for narrow, ids in narrowed:
         assert [each.id for each in store.read(DeadLetters(**narrow))] == ids, narrow

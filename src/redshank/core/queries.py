@@ -240,6 +240,48 @@ class StoredVerdicts(Query[Sequence[tuple[Batch, Verdicts]]]):
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """What there is of some sensors in a span, and how to read it bit by bit.
+
+    Attributes:
+        spans: consecutive spans of event time, oldest first, ends included, each with about as
+            many rows as was asked for; none where there is no reading.
+        channels: names of stored channels, sorted.
+        tags: tag name to whether all of its texts are numbers, sorted by name.
+    """
+
+    spans: Sequence[tuple[int, int]]
+    channels: Sequence[str]
+    tags: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExtent(Query[Extent]):
+    """The extent of these sensors between two event times, ends included.
+
+    Attributes:
+        rows: about how many rows a span may hold; rows that overlap in time stay together.
+    """
+
+    sensor_ids: Sequence[str]
+    start: int
+    end: int
+    rows: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReadings(Query[Batch]):
+    """All readings of one sensor between two event times, ends included, with their tags.
+
+    In time order, one row per time: values that came separately are merged.
+    """
+
+    sensor_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Incidents(Query[Sequence[Incident]]):
     """Incidents, open ones first, then newest first."""
 
@@ -289,6 +331,7 @@ class DeadLetters(Query[Sequence[DeadLetter]]):
         ids: only these; None for all.
         before: only those that came before this time, microseconds.
         after: only those with a higher id, and lowest ids first: for reading all in steps.
+        topic: only where the topic contains it, ignoring the case of plain letters.
     """
 
     source: str | None = None
@@ -298,6 +341,7 @@ class DeadLetters(Query[Sequence[DeadLetter]]):
     ids: Sequence[int] | None = None
     before: int | None = None
     after: int | None = None
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +353,7 @@ class CountDeadLetters(Query[int]):
     ids: Sequence[int] | None = None
     before: int | None = None
     after: int | None = None
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,14 +284,19 @@ class SensorStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Something that could not become a reading.
+    """Something that could not become a reading, and what it takes to read it again.
 
     Attributes:
-        time: when it came, microseconds, wall clock.
+        time: when it came, microseconds, wall clock; the time of its rows that have none.
         source: where from.
         reason: what was wrong, naming field and value.
         raw: the bytes as they came (cut to 64 KiB).
         id: given by the store.
+        topic: what the source files it under: topic, box and sensor, file; "" for none.
+        content_type: how the bytes are to be read, "" if nobody knows.
+        details: what else its bytes do not say, such as the precision of times.
+        key: tells it from others of its source and topic, so that one that comes again is
+            recognised; "" for letters that are always new.
     """
 
     time: int
@@ -299,6 +304,10 @@ class DeadLetter:
     reason: str
     raw: bytes
     id: int | None = None
+    topic: str = ""
+    content_type: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from redshank.core.ports import Commit
 from redshank.core.records import (
     ChannelInfo,
     Comment,
+    DeadLetter,
     Evidence,
     Feedback,
     Incident,
@@ -27,17 +28,7 @@ def write(sql: sqlite3.Connection, directory: Directory, commit: Commit) -> None
     _sensors(sql, commit.sensors)
     _incidents(sql, directory, commit)
     _people(sql, commit.marks, commit.comments)
-    sql.executemany(
-        "INSERT INTO dead_letters (time, source, reason, raw) VALUES (?, ?, ?, ?)",
-        [(each.time, each.source, each.reason, each.raw) for each in commit.dead_letters],
-    )
-    sql.executemany(
-        "DELETE FROM dead_letters WHERE id = ?", [(each,) for each in commit.dead_letters_removed]
-    )
-    sql.executemany(
-        "UPDATE dead_letters SET reason = ? WHERE id = ?",
-        [(reason, each) for each, reason in commit.dead_letter_reasons.items()],
-    )
+    _dead_letters(sql, commit)
     sql.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(commit.cursors.items()))
     _settings(sql, commit.settings)
 
@@ -133,6 +124,30 @@ def _people(
             for name, some in comments.items()
             for each in some
         ],
+    )
+
+
+def _dead_letters(sql: sqlite3.Connection, commit: Commit) -> None:
+    sql.executemany(
+        "INSERT INTO dead_letters (time, source, reason, raw, topic, content_type, details, key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (source, topic, key) WHERE key != '' DO NOTHING",
+        map(_letter_row, commit.dead_letters),
+    )
+    sql.executemany(
+        "DELETE FROM dead_letters WHERE id = ?", [(each,) for each in commit.dead_letters_removed]
+    )
+    sql.executemany(
+        "UPDATE dead_letters SET reason = ? WHERE id = ?",
+        [(reason, each) for each, reason in commit.dead_letter_reasons.items()],
+    )
+
+
+def _letter_row(each: DeadLetter) -> tuple[Any, ...]:
+    details = json.dumps(dict(each.details))
+    return (
+        *(each.time, each.source, each.reason, each.raw),
+        *(each.topic, each.content_type, details, each.key),
     )
 
 

@@ -137,11 +137,12 @@ def dead_letters(view: View, query: DeadLetters) -> Sequence[DeadLetter]:
     where = _letters_where(query)
     order = "DESC" if query.after is None else "ASC"
     rows = view.sql.execute(
-        f"SELECT time, source, reason, raw, id FROM dead_letters{where}"
+        "SELECT time, source, reason, raw, id, topic, content_type, details, key"
+        f" FROM dead_letters{where}"
         f" ORDER BY id {order} LIMIT ? OFFSET ?",
         (*where.values, query.limit, query.offset),
     )
-    return [DeadLetter(*row) for row in rows]
+    return [DeadLetter(*row[:7], json.loads(row[7]), row[8]) for row in rows]
 
 
 def count_dead_letters(view: View, query: CountDeadLetters) -> int:
@@ -228,6 +229,8 @@ def _letters_where(query: DeadLetters | CountDeadLetters) -> Where:
         where.add("source = ?", query.source)
     if query.reason:
         where.add("instr(lower(reason), lower(?)) > 0", query.reason)
+    if query.topic:
+        where.add("instr(lower(topic), lower(?)) > 0", query.topic)
     if query.ids is not None:
         where.add("id IN (SELECT value FROM json_each(?))", json.dumps(query.ids))
     if query.before is not None:
