@@ -140,8 +140,9 @@ def show_tables(
         how = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
         print(orjson.dumps(figures, option=how).decode())
         return
+    console = Console(width=None if sys.stdout.isatty() else 140)
     for table in tables:
-        Console().print(table)
+        console.print(table)
 
 
 def show(
