@@ -209,6 +209,30 @@ def conversion_table(channels: Sequence[Conversions]) -> Floats:
     return table
 
 
+RECENT_ROWS = 32
+"""Rows before an incident that are remembered."""
+
+
+class Recent:
+    """The latest rows of each channel (``native/recent.c``)."""
+
+    def __init__(self) -> None:
+        self.channels = StructColumn("recent_state")
+
+    def run(self, first: Times, values: Floats, chosen: Bytes) -> Singles:
+        """(k, RECENT_ROWS, c) the rows before each of the ``k`` chosen ones, oldest first.
+
+        Args:
+            first: (n,) number of the sensor's first channel.
+            values: (n, c).
+            chosen: (n,) not 0 for rows whose past is wanted.
+        """
+        n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
+        before = np.empty((np.count_nonzero(chosen), RECENT_ROWS, values.shape[1]), np.float32)
+        call("rs_recent", n, c, first, values, chosen, self.channels.rows, before)
+        return before
+
+
 class Profile:
     """What is normal for a channel at this hour of the day (``native/profile.c``)."""
 

@@ -21,6 +21,7 @@ from redshank.detect.channelstate import (
     Extremes,
     FlatLine,
     Profile,
+    Recent,
     Rhythm,
     conversion_table,
 )
@@ -51,6 +52,7 @@ class Engine:
         self._extremes = Extremes()
         self._changes = Changes()
         self._profile = Profile()
+        self._recent = Recent()
         self._alarm = alarm_column()
         self._groups = Groups(self.settings.streaming)
         self._slots = Slots(
@@ -61,6 +63,7 @@ class Engine:
                 self._extremes.channels,
                 self._changes.channels,
                 self._profile.channels,
+                self._recent.channels,
             ),
         )
 
@@ -107,6 +110,7 @@ class Engine:
         self._changes.run(first, aligned.time, aligned.values, interval, units)
         learn = np.ones(len(aligned.time), np.uint8)
         self._profile.run(first, aligned.time, aligned.values, interval, learn)
+        self._recent.run(first, aligned.values, np.zeros_like(learn))
         self._groups.prime(slot, aligned.time, aligned.values)
 
     def silence(self, slots: Ints, since: Times, now: int) -> tuple[Singles, Singles]:
@@ -198,6 +202,7 @@ class Engine:
         alarm = decide(self._alarm, rows.slots, rate, budget, self.settings.confirmation)
         learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
+        before = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
         flat = flat_rate <= clear[:, None]
         return Judged(
@@ -217,6 +222,7 @@ class Engine:
             held,
             *bands,
             shares,
+            before,
         )
 
     def _per_month(self, interval: Singles) -> Singles:

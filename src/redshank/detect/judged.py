@@ -58,6 +58,8 @@ class Judged:
         lower: (m, c) lower edge of the 90 % band.
         upper: (m, c) upper edge.
         contributions: (m, c) shares of the evidence.
+        before: (k, RECENT_ROWS, c) values before each row at which an incident opened, oldest
+            first; NaN where there are none.
     """
 
     channels: tuple[str, ...]
@@ -78,3 +80,4 @@ class Judged:
     lower: Singles
     upper: Singles
     contributions: Singles
+    before: Singles
