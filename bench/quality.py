@@ -13,16 +13,15 @@ import argparse
 import multiprocessing
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from peers import PEERS, prepared
 from redshank.core.errors import RedshankError
 from redshank.models.evaluate import (
     MODES,
@@ -35,98 +34,14 @@ from redshank.models.evaluate import (
 )
 from redshank.models.manifest import Series, read_manifest
 
-Floats = NDArray[np.float64]
-Peer = Callable[[Floats, int], Floats]
-
 SOURCES = (
     "Such data: SKAB (github.com/waico/SKAB), NAB (github.com/numenta/NAB), MSL and SMAP "
     "(github.com/khundman/telemanom), SMD (github.com/NetManAIOps/OmniAnomaly); as Parquet or CSV "
     "tables with an is_anomaly column, listed in a manifest.json (docs/evaluation.md)."
 )
+OURS = tuple(f"redshank {mode}" for mode in MODES)
 
-
-def isolation_forest(values: Floats, train_rows: int) -> Floats:
-    """Liu, Ting and Zhou 2008, as in scikit-learn, one row at a time as a point."""
-    from sklearn.ensemble import IsolationForest
-
-    forest = IsolationForest(n_estimators=100, random_state=0).fit(values[:train_rows])
-    return -forest.score_samples(values)
-
-
-def nearest_neighbours(values: Floats, train_rows: int) -> Floats:
-    """Distance to the fifth nearest row of the prefix (Ramaswamy et al. 2000)."""
-    from sklearn.neighbors import NearestNeighbors
-
-    model = NearestNeighbors(n_neighbors=5).fit(values[:train_rows])
-    return model.kneighbors(values)[0][:, -1]
-
-
-def half_space_trees(values: Floats, train_rows: int) -> Floats:
-    """Tan, Ting and Liu 2011, as in river: scores each row, then learns it."""
-    from river.anomaly import HalfSpaceTrees
-
-    low, high = values[:train_rows].min(axis=0), values[:train_rows].max(axis=0)
-    unit = np.clip((values - low + 1e-9) / (high - low + 2e-9), 0, 1)
-    trees = HalfSpaceTrees(n_trees=10, height=8, window_size=min(250, train_rows), seed=0)
-    scores = np.zeros(len(values))
-    for row, cells in enumerate(unit.tolist()):
-        reading = dict(enumerate(cells))
-        if row >= train_rows:
-            scores[row] = trees.score_one(reading)
-        trees.learn_one(reading)
-    return scores
-
-
-def ridge_var(values: Floats, train_rows: int, lags: int = 5, penalty: float = 10.0) -> Floats:
-    """One-step forecast of all channels from all channels' last rows; smoothed residual."""
-    n = len(values)
-    past = np.hstack([values[lags - 1 - k : n - 1 - k] for k in range(lags)])
-    past = np.hstack((past, np.ones((len(past), 1))))
-    target, known = values[lags:], max(train_rows - lags, 1)
-    gram = past[:known].T @ past[:known] + penalty * np.eye(past.shape[1])
-    residual = target - past @ np.linalg.solve(gram, past[:known].T @ target[:known])
-    residual /= residual[:known].std(axis=0) + 1e-2
-    return smoothed(np.append(np.zeros(lags), np.sqrt((residual**2).mean(axis=1))))
-
-
-def robust_z(values: Floats, train_rows: int) -> Floats:
-    """Largest distance from the prefix's median, in units of its median absolute deviation."""
-    middle = np.median(values[:train_rows], axis=0)
-    spread = 1.4826 * np.median(np.abs(values[:train_rows] - middle), axis=0)
-    return (np.abs(values - middle) / np.maximum(spread, 1e-2)).max(axis=1)
-
-
-def random_score(values: Floats, train_rows: int) -> Floats:
-    """What a metric gives for nothing."""
-    return np.random.default_rng(0).random(len(values))
-
-
-PEERS: dict[str, Peer] = {
-    "isolation forest": isolation_forest,
-    "5 nearest neighbours": nearest_neighbours,
-    "half-space trees": half_space_trees,
-    "ridge VAR": ridge_var,
-    "robust z": robust_z,
-    "random": random_score,
-}
-
-
-def smoothed(scores: Floats, share: float = 0.1) -> Floats:
-    """Exponentially weighted mean."""
-    level, out = scores[0], np.empty_like(scores)
-    for row, value in enumerate(scores):
-        level += share * (value - level)
-        out[row] = level
-    return out
-
-
-def prepared(values: Floats, train_rows: int) -> Floats:
-    """Gaps filled with the last value, channels in units of the prefix's standard deviation."""
-    known = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
-    filled = np.take_along_axis(values, np.maximum.accumulate(known, axis=0), axis=0)
-    filled = np.nan_to_num(filled)
-    mean, spread = filled[:train_rows].mean(axis=0), filled[:train_rows].std(axis=0)
-    return np.clip((filled - mean) / np.where(spread < 1e-9, 1.0, spread), -1e3, 1e3)
+Means = Mapping[str, Mapping[str, Figures]]
 
 
 def run_series(series: Series) -> list[SeriesResult]:
@@ -161,7 +76,7 @@ def summary(results: list[SeriesResult]) -> dict[str, dict[str, Figures]]:
     """Method, then family or "macro", to mean figures."""
     families = sorted({result.family for result in results})
     out: dict[str, dict[str, Figures]] = {}
-    for method in (*(f"redshank {mode}" for mode in MODES), *PEERS):
+    for method in (*OURS, *PEERS):
         of_method = [result for result in results if result.mode == method]
         means = {
             family: mean_figures([r.figures for r in of_method if r.family == family])
@@ -171,23 +86,47 @@ def summary(results: list[SeriesResult]) -> dict[str, dict[str, Figures]]:
     return out
 
 
-def print_tables(means: dict[str, dict[str, Figures]], console: Console) -> None:
-    """VUS-PR of all methods, and the alarms of ours."""
-    groups = list(next(iter(means.values())))
-    scores = Table("VUS-PR", *groups)
-    alarms = Table("shipped alarm", *groups, caption="event F1 @ false alarms per 1000 rows")
+def lead_of_peers(means: Means) -> dict[str, dict[str, dict[str, float | str]]]:
+    """How far the best peer's VUS-PR is above ours (below, if negative), and which it is.
+
+    Our mode, then family or "macro", to {"peer": name, "lead": difference}.
+    """
+    out: dict[str, dict[str, dict[str, float | str]]] = {ours: {} for ours in OURS}
+    for group in means[OURS[0]]:
+        best = max(PEERS, key=lambda peer: means[peer][group].vus_pr)
+        for ours in OURS:
+            lead = means[best][group].vus_pr - means[ours][group].vus_pr
+            out[ours][group] = {"peer": best, "lead": lead}
+    return out
+
+
+def scores_table(means: Means) -> Table:
+    """VUS-PR of all methods, and the best peer minus ours."""
+    groups = list(means[OURS[0]])
+    table = Table("VUS-PR", *groups)
     for method, by_group in means.items():
-        scores.add_row(method, *(f"{by_group[group].vus_pr:.3f}" for group in groups))
-        if method.startswith("redshank"):
-            cells = [by_group[group] for group in groups]
-            alarms.add_row(
-                method, *(f"{one.event_f1:.2f} @ {one.false_per_1000:.2f}" for one in cells)
-            )
-            alarms.add_row(
-                "  recall / delay", *(f"{one.recall:.2f} / {one.delay:.2f}" for one in cells)
-            )
-    console.print(scores)
-    console.print(alarms)
+        table.add_row(
+            method,
+            *(f"{by_group[group].vus_pr:.3f}" for group in groups),
+            end_section=method in (OURS[-1], list(means)[-1]),
+        )
+    leads = lead_of_peers(means)
+    table.add_row("best peer", *(str(leads[OURS[0]][group]["peer"]) for group in groups))
+    for ours in OURS:
+        cells = (leads[ours][group]["lead"] for group in groups)
+        table.add_row(f"best peer minus {ours}", *(f"{lead:+.3f}" for lead in cells))
+    return table
+
+
+def alarms_table(means: Means) -> Table:
+    """What the shipped alarm does."""
+    groups = list(means[OURS[0]])
+    table = Table("shipped alarm", *groups, caption="event F1 @ false alarms per 1000 rows")
+    for ours in OURS:
+        cells = [means[ours][group] for group in groups]
+        table.add_row(ours, *(f"{one.event_f1:.2f} @ {one.false_per_1000:.2f}" for one in cells))
+        table.add_row("  recall / delay", *(f"{c.recall:.2f} / {c.delay:.2f}" for c in cells))
+    return table
 
 
 def main() -> int:
@@ -198,7 +137,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--json", action="store_true", help="JSON instead of tables")
     options = parser.parse_args()
-    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 140)
+    console = Console(stderr=options.json, width=None if sys.stdout.isatty() else 150)
     try:
         listed = [one for one in read_manifest(options.data) if one.core or options.all]
         results = run_all(listed, options.jobs, console)
@@ -207,9 +146,10 @@ def main() -> int:
         return 2
     means = summary(results)
     if options.json:
-        print(orjson.dumps(means).decode())
+        print(orjson.dumps({**means, "best peer minus ours": lead_of_peers(means)}).decode())
     else:
-        print_tables(means, console)
+        console.print(scores_table(means))
+        console.print(alarms_table(means))
     return 0
 
 
