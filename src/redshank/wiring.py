@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,18 @@ from redshank.adapters.sources.opensensemap import Found as Found
 from redshank.adapters.sources.opensensemap import described as described_box
 from redshank.adapters.sources.replay import FileReplay, demo_source
 from redshank.adapters.sources.simulator import Simulator, write
-from redshank.adapters.store.sqlite import SqliteStore, health
+from redshank.adapters.store.sqlite import SqliteReader, SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.config import Config
-from redshank.core.ports import AcknowledgedSource, AlertChannel, Bus, Parcel, Source, Store
+from redshank.core.ports import (
+    AcknowledgedSource,
+    AlertChannel,
+    Bus,
+    Parcel,
+    Readable,
+    Source,
+    Store,
+)
 from redshank.core.queries import Sensors
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
@@ -83,6 +91,13 @@ def open_store(config: Config, in_memory: bool = False) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def open_reader(config: Config) -> Iterator[Readable]:
+    """The store of a configuration for reading only, also while a redshank is running on it."""
+    with closing(SqliteReader(store_path(config))) as reader:
+        yield reader
 
 
 @asynccontextmanager

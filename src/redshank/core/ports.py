@@ -165,7 +165,7 @@ class Commit:
         comments: incident id to comments that are added.
         sensors: registered or updated.
         sensors_removed: forgotten with all their data, before the rest is written.
-        dead_letters: added.
+        dead_letters: added, but those whose source, topic and key are there already.
         dead_letters_removed: ids that were replayed or purged.
         dead_letter_reasons: ids to the reason why they could not be read again.
         checkpoints: replaced by sensor.
@@ -189,15 +189,8 @@ class Commit:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Store(Protocol):
-    """Keeps everything. One thread writes; any thread may read, and sees whole commits only."""
-
-    def write(self, commit: Commit) -> None:
-        """Write all of it or nothing; durable on return.
-
-        Raises:
-            StoreError: nothing was written, and why.
-        """
+class Readable(Protocol):
+    """The half of a store that answers; any thread may ask, and sees whole commits only."""
 
     def read(self, query: Query[T]) -> T:
         """The answer as of the last commit.
@@ -205,6 +198,17 @@ class Store(Protocol):
         Raises:
             NotFoundError: what the query names does not exist.
             StoreError: it cannot be read.
+        """
+
+
+class Store(Readable, Protocol):
+    """Keeps everything. One thread writes, any thread may read."""
+
+    def write(self, commit: Commit) -> None:
+        """Write all of it or nothing; durable on return.
+
+        Raises:
+            StoreError: nothing was written, and why.
         """
 
     def maintain(self, now: int) -> bool:

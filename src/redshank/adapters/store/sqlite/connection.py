@@ -31,6 +31,15 @@ def explained(error: Exception, path: str, doing: str) -> StoreError:
     return StoreError(f"cannot {doing} {path}: {known or error}")
 
 
+@contextmanager
+def explaining(path: str, doing: str) -> Iterator[None]:
+    """Errors of SQLite inside are raised as what they mean."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
+        raise explained(error, path, doing) from error
+
+
 def connect(path: Path | None, read_only: bool = False) -> sqlite3.Connection:
     """A connection for any thread, without Python's own transactions."""
     target = ":memory:" if path is None else path.absolute().as_uri()

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from redshank.adapters.store.sqlite import history, latest, queries, series
+from redshank.adapters.store.sqlite.answers import answered
 from redshank.adapters.store.sqlite.chunks import View
-from redshank.adapters.store.sqlite.connection import Readers, connect, explained, lock, prepare
+from redshank.adapters.store.sqlite.connection import Readers, connect, explaining, lock, prepare
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.adapters.store.sqlite.maintenance import Maintenance
 from redshank.adapters.store.sqlite.schema import migrate
 from redshank.adapters.store.sqlite.writing import Writing
-from redshank.core import queries as asked
 from redshank.core.errors import StoreError
 from redshank.core.ports import Commit
+from redshank.core.queries import Query
 
 T = TypeVar("T")
-
-_ANSWERS: Mapping[type[asked.Query[Any]], Callable[[View, Any], Any]] = {
-    asked.CountDeadLetters: queries.count_dead_letters,
-    asked.CountIncidents: queries.count_incidents,
-    asked.CountSensors: queries.count_sensors,
-    asked.Cursor: queries.cursor,
-    asked.DeadLetters: queries.dead_letters,
-    asked.Incidents: queries.incidents,
-    asked.KnownReadings: history.known_readings,
-    asked.LatestReadings: latest.latest_readings,
-    asked.RecoverSensors: history.recover_sensors,
-    asked.SensorSeries: series.sensor_series,
-    asked.SensorStates: queries.sensor_states,
-    asked.Sensors: queries.sensors,
-    asked.Setting: queries.setting,
-    asked.Sites: queries.sites,
-    asked.StoredRates: history.stored_rates,
-    asked.StoredVerdicts: history.stored_verdicts,
-    asked.StoreTotals: queries.totals,
-}
-
-_BROKEN = (sqlite3.Error, OSError, UnicodeEncodeError)
 
 
 class SqliteStore:
@@ -101,14 +79,10 @@ class SqliteStore:
                 raise
             self._directory.absorb(change.keys, change.last, change.judged, change.status)
 
-    def read(self, query: asked.Query[T]) -> T:
+    def read(self, query: Query[T]) -> T:
         """The answer as of the last commit."""
-        answer = _ANSWERS.get(type(query))
-        if answer is None:
-            raise StoreError(f"the SQLite store has no answer to {type(query).__name__}")
         with self._explaining("read"), self._reader() as sql:
-            found: T = answer(View(sql, self._schemas, self._directory, self._path), query)
-            return found
+            return answered(View(sql, self._schemas, self._directory, self._path), query)
 
     def maintain(self, now: int) -> bool:
         """Do one short piece of house-keeping; True while there is more to do."""
@@ -164,9 +138,5 @@ class SqliteStore:
             with self._lock:
                 yield self._writer
 
-    @contextmanager
-    def _explaining(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except _BROKEN as error:
-            raise explained(error, self._name, doing) from error
+    def _explaining(self, doing: str) -> AbstractContextManager[None]:
+        return explaining(self._name, doing)
