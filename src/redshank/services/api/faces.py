@@ -7,7 +7,10 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-_PAGE = re.compile(r"/(budget|(sensors|incidents)(/(?!sparklines$).*(?<!/series))?)?")
+_PAGE = re.compile(
+    r"/(budget|(sensors|incidents)(/(?!sparklines$|states$)"
+    r".*(?<!/series)(?<!/readings\.csv)(?<!/readings\.parquet))?)?"
+)
 
 
 def wants_page(scope: Scope, headers: Headers) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from redshank.core.clock import parse_time
+from redshank.core.flags import FLAG_NAMES
 from redshank.services.context import Context
 
 WAIT_SECONDS = 60.0
@@ -24,6 +25,13 @@ Service = Annotated[Context, Depends(_context)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="at most so many")]
 Offset = Annotated[int, Query(ge=0, le=2**53, description="after leaving out so many")]
 SensorId = Annotated[str | None, Query(max_length=256, description="only of this sensor")]
+FlagNames = Annotated[
+    list[str] | None,
+    Query(
+        max_length=20,
+        description=f"only what carries one of these quality flags: {', '.join(FLAG_NAMES)}",
+    ),
+]
 TimeText = Annotated[str | None, Query(max_length=64, description="ISO 8601, or Unix time")]
 
 
