@@ -32,6 +32,8 @@ from redshank.core.queries import (
     RecoverSensors,
     Sensors,
     SensorSeries,
+    SensorSpan,
+    SensorSpans,
     SensorStates,
     Setting,
     Sites,
@@ -97,6 +99,11 @@ def check_sensors_are_listed(make: MakeStore) -> None:
         "with_open_incidents": 1,
     }
     assert store.read(CountSensors(site="Roof"))["total"] == 1
+    spans = store.read(SensorSpans(START))
+    assert [span.sensor_id for span in spans] == ["Ann", "bad", "quiet", "zoe"]
+    assert spans[3] == SensorSpan("zoe", START, START + MINUTE, 43_200.0)
+    assert store.read(SensorSpans(START + HOUR)) == []
+    assert store.read(SensorSpans(START, "bad")) == [spans[1]]
     store.close()
 
 
@@ -150,6 +157,7 @@ def check_incidents_and_what_people_say(make: MakeStore) -> None:
     assert store.read(Incidents(start=START + 2 * HOUR)) == [other]
     counted = store.read(CountIncidents())
     assert (counted.total, counted.open, counted.marked["real"]) == (2, 1, 1)
+    assert store.read(CountIncidents(opened_since=other.opened)).total == 1
     store.write(Commit(marks={"i1": None}))
     assert store.read(Incidents(sensor_id="a"))[0].feedback is None
     store.write(Commit(incidents_removed=["i1"]))
@@ -177,8 +185,13 @@ def check_dead_letters(make: MakeStore) -> None:
 def check_dead_letters_keep_what_reads_them_again(make: MakeStore) -> None:
     """Topic, content type and details come back; what has a key is kept once."""
     store = make("a")
-    said = {"topic": "s/a", "content_type": "text/csv", "details": {"precision": "ms"}}
-    letter = DeadLetter(START, "mqtt", "odd", b"x", **said, key="7")
+    letter = DeadLetter(
+        *(START, "mqtt", "odd", b"x", None),
+        topic="s/a",
+        content_type="text/csv",
+        details={"precision": "ms"},
+        key="7",
+    )
     others = [replace(letter, topic="s/b"), replace(letter, key="8"), replace(letter, key="")]
     store.write(Commit(dead_letters=[letter, *others]))
     store.write(Commit(dead_letters=[replace(letter, time=START + 1), *others]))

@@ -86,6 +86,31 @@ class CountSensors(Query[Mapping[str, int]]):
 
 
 @dataclass(frozen=True, slots=True)
+class SensorSpan:
+    """From when to when a sensor was heard.
+
+    Attributes:
+        sensor_id: the sensor.
+        first_seen: event time of its oldest reading, microseconds.
+        last_seen: event time of its newest one.
+        per_month: rows that it brings in 30 days, None where it has no verdict yet.
+    """
+
+    sensor_id: str
+    first_seen: int
+    last_seen: int
+    per_month: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSpans(Query[Sequence[SensorSpan]]):
+    """Every sensor with a reading at or after ``since`` (event time), by id; cheap for many."""
+
+    since: int
+    sensor_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sites(Query[Sequence[str]]):
     """The distinct sites of all sensors, sorted; sensors without a site have none."""
 
@@ -311,12 +336,16 @@ class IncidentTotals:
 
 @dataclass(frozen=True, slots=True)
 class CountIncidents(Query[IncidentTotals]):
-    """How many incidents :class:`Incidents` would bring without a limit."""
+    """How many incidents :class:`Incidents` would bring without a limit.
+
+    ``opened_since`` leaves out those that opened before that time.
+    """
 
     sensor_id: str | None = None
     state: str | None = None
     start: int | None = None
     end: int | None = None
+    opened_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

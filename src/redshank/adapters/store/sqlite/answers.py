@@ -23,6 +23,7 @@ _ANSWERS: Mapping[type[asked.Query[Any]], Callable[[View, Any], Any]] = {
     asked.LatestReadings: latest.latest_readings,
     asked.RecoverSensors: history.recover_sensors,
     asked.SensorSeries: series.sensor_series,
+    asked.SensorSpans: queries.sensor_spans,
     asked.SensorStates: queries.sensor_states,
     asked.Sensors: queries.sensors,
     asked.Setting: queries.setting,

@@ -24,6 +24,8 @@ from redshank.core.queries import (
     Incidents,
     IncidentTotals,
     Sensors,
+    SensorSpan,
+    SensorSpans,
     SensorState,
     SensorStates,
     Setting,
@@ -88,6 +90,20 @@ def sensor_states(view: View, query: SensorStates) -> Sequence[SensorState]:
     ]
 
 
+def sensor_spans(view: View, query: SensorSpans) -> Sequence[SensorSpan]:
+    """Answer :class:`SensorSpans`."""
+    where = Where()
+    where.add("last_seen >= ?", query.since)
+    if query.sensor_id is not None:
+        where.add("sensor_id = ?", query.sensor_id)
+    rows = view.sql.execute(
+        "SELECT sensor_id, first_seen, last_seen, per_month"
+        f" FROM vitals JOIN sensors ON sensors.id = vitals.sensor{where} ORDER BY sensor_id",
+        where.values,
+    )
+    return [SensorSpan(*row) for row in rows]
+
+
 def count_sensors(view: View, query: CountSensors) -> Mapping[str, int]:
     """Answer :class:`CountSensors`."""
     where = _narrowed(query.text, query.site, query.status)
@@ -120,6 +136,8 @@ def incidents(view: View, query: Incidents) -> Sequence[Incident]:
 def count_incidents(view: View, query: CountIncidents) -> IncidentTotals:
     """Answer :class:`CountIncidents`."""
     where = _incidents_where(view, query)
+    if query.opened_since is not None:
+        where.add("opened >= ?", query.opened_since)
     total, still_open = view.sql.execute(
         f"SELECT count(*), ifnull(sum(closed IS NULL), 0) FROM incidents{where}", where.values
     ).fetchone()
@@ -142,7 +160,12 @@ def dead_letters(view: View, query: DeadLetters) -> Sequence[DeadLetter]:
         f" ORDER BY id {order} LIMIT ? OFFSET ?",
         (*where.values, query.limit, query.offset),
     )
-    return [DeadLetter(*row[:7], json.loads(row[7]), row[8]) for row in rows]
+    return [_dead_letter(*row) for row in rows]
+
+
+def _dead_letter(*row: Any) -> DeadLetter:
+    time, source, reason, raw, number, topic, kind, details, key = row
+    return DeadLetter(time, source, reason, raw, number, topic, kind, json.loads(details), key)
 
 
 def count_dead_letters(view: View, query: CountDeadLetters) -> int:
