@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PATH = "/dead-letters"
 _SHOWN = 60
 Source = Annotated[str | None, typer.Option(help="Only of this source, e.g. http.")]
+Topic = Annotated[str, typer.Option(help="Only where the topic (or box, or file) contains this.")]
 Reason = Annotated[str, typer.Option(help="Only where the reason contains this.")]
 Before = Annotated[str | None, typer.Option(help="Only those that came before this time.")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]…", help="Only these.")]
@@ -35,6 +36,7 @@ def group() -> typer.Typer:
 
 def list_(
     source: Source = None,
+    topic: Topic = "",
     reason: Reason = "",
     before: Before = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
@@ -46,7 +48,9 @@ def list_(
     """List what could not become a reading, newest first."""
     from redshank.cli.calls import ask
 
-    query = given(source=source, reason=reason, before=before, limit=limit, offset=offset)
+    query = given(
+        source=source, topic=topic, reason=reason, before=before, limit=limit, offset=offset
+    )
 
     async def work(calls: Calls) -> Any:
         return await calls.json("GET", PATH, params=query)
@@ -56,10 +60,10 @@ def list_(
         print_json(found)
         return
     letters = found["dead_letters"]
-    rows = [(str(a["id"]), a["time"], a["source"], a["reason"], _short(a["raw"])) for a in letters]
-    if rows:
-        print_table(("id", "came", "source", "reason", "raw"), rows)
-    say(f"{len(rows):,} of {found['total']:,} dead letters")
+    if letters:
+        head = ("id", "came", "source", "topic", "reason", "raw")
+        print_table(head, [(str(a["id"]), *_cells(a)) for a in letters])
+    say(f"{len(letters):,} of {found['total']:,} dead letters")
 
 
 def show(
@@ -80,7 +84,7 @@ def show(
         return
     raw = letter["raw"]
     content = base64.b64decode(raw) if letter["encoding"] == "base64" else raw.encode()
-    print(f"{letter['time']} {letter['source']}: {letter['reason']}", file=sys.stderr, flush=True)
+    print(_headline(letter), file=sys.stderr, flush=True)
     sys.stdout.flush()
     typer.echo(content, nl=sys.stdout.isatty())
 
@@ -88,16 +92,20 @@ def show(
 def replay(
     ids: Ids = None,
     source: Source = None,
+    topic: Topic = "",
     reason: Reason = "",
     before: Before = None,
     url: Url = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Read dead letters again; those that are rows by now become readings, the others stay."""
+    """Read dead letters again; those that are rows by now become readings, the others stay.
+
+    By the mapping that is configured now: correct mqtt_topics, or sensors.json, and try again.
+    """
     from redshank.cli.calls import ask
 
-    which = given(ids=ids, source=source, reason=reason, before=before)
+    which = given(ids=ids, source=source, topic=topic, reason=reason, before=before)
 
     async def work(calls: Calls) -> Any:
         return await calls.json("POST", f"{PATH}/replay", json=which)
@@ -117,6 +125,7 @@ def replay(
 def purge(
     ids: Ids = None,
     source: Source = None,
+    topic: Topic = "",
     reason: Reason = "",
     before: Before = None,
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
@@ -127,9 +136,11 @@ def purge(
     """Throw dead letters away."""
     from redshank.cli.calls import ask
 
-    query = given(id=ids, source=source, reason=reason, before=before)
+    query = given(id=ids, source=source, topic=topic, reason=reason, before=before)
     if bool(query) == every:
-        raise ConfigError("say which to throw away: ids, --source, --reason, --before, or --all")
+        raise ConfigError(
+            "say which to throw away: ids, --source, --topic, --reason, --before, or --all"
+        )
 
     async def work(calls: Calls) -> Any:
         return await calls.json("DELETE", PATH, params=query)
@@ -139,6 +150,18 @@ def purge(
         print_json(done)
     else:
         say(f"{done['removed']:,} dead letters are gone")
+
+
+def _cells(letter: dict[str, Any]) -> tuple[str, ...]:
+    return (*(letter[key] for key in ("time", "source", "topic", "reason")), _short(letter["raw"]))
+
+
+def _headline(letter: dict[str, Any]) -> str:
+    """All but the bytes: when, from where, what was wrong and how it is read."""
+    told = [letter["content_type"], *(f"{key}={text}" for key, text in letter["details"].items())]
+    form = "; ".join(filter(None, told))
+    where = " ".join(filter(None, (letter["source"], letter["topic"])))
+    return f"{letter['time']} {where}: {letter['reason']}" + (f" ({form})" if form else "")
 
 
 def _short(raw: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from redshank.core.clock import Clock
 from redshank.core.config import Config
+from redshank.core.letters import LetterReaders, ReadLetter
 from redshank.core.ports import Bus, Store
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline.runner import Runner
@@ -63,6 +64,10 @@ class ProgressBoard:
         self._listeners.append(listener)
 
 
+def _no_reader(source: str) -> ReadLetter | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the roles of one process share."""
@@ -74,4 +79,5 @@ class Context:
     runner: Runner
     telemetry: Telemetry
     fetch_boxes: FetchBoxes
+    letter_readers: LetterReaders = _no_reader
     progress: ProgressBoard = field(default_factory=ProgressBoard)

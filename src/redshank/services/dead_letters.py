@@ -2,7 +2,8 @@
 
 A letter whose bytes are a row by now becomes readings, and is gone in the commit that stores them.
 Letters that came without a time keep that of their arrival, so that a letter read twice, by two
-callers or after a crash, gives the same readings, and these are recognised by their key.
+callers or after a crash, gives the same readings, and these are recognised by their key. What was
+posted is read by its content type; what redshank fetched itself by the source that fetched it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from redshank.core.config import Config
 from redshank.core.csv_readings import CsvDecoder
 from redshank.core.decode import decode_json, decode_ndjson
 from redshank.core.decoded import MAX_RAW, Decoded
-from redshank.core.errors import FileFormatError
+from redshank.core.errors import FieldError, FileFormatError
+from redshank.core.letters import LetterReaders, ReadLetter, Reread
 from redshank.core.line_protocol import decode_lines
+from redshank.core.media import CSV, JSON, LINES, NDJSON
 from redshank.core.ports import Commit, Parcel, Receipt
 from redshank.core.queries import DeadLetters
-from redshank.core.records import DeadLetter
+from redshank.core.records import DeadLetter, SensorInfo
 from redshank.core.rows import SENSOR
 from redshank.core.series import Naming
 from redshank.services.context import Context
@@ -29,8 +32,8 @@ from redshank.services.ingest import add, deliver
 
 SOURCE = "dead-letters"
 """What is told as the source of readings that come from letters."""
-READABLE = frozenset(("http", "websocket", "influx"))
-"""Sources whose letters hold all that is needed to read them; others can be asked again."""
+POSTED = frozenset(("http", "websocket", "influx"))
+"""Sources whose letters are rows in a format of the interface."""
 STEP = 500
 WAIT_SECONDS = 60.0
 
@@ -43,7 +46,7 @@ class Replayed:
         letters: how many were looked at.
         replayed: are readings now, and gone.
         rejected: stay, with the reason of today.
-        skipped: stay as they are: cut off, or their bytes alone do not say what they are.
+        skipped: stay as they are: cut off, or an earlier version kept too little with them.
         receipt: what became of the readings.
     """
 
@@ -60,18 +63,23 @@ class Reading:
 
     Attributes:
         batches: readings.
+        sensors: what letters say of sensors.
         read: ids of the letters that are in them.
         reasons: ids of letters that cannot be read, with the reason.
     """
 
     batches: list[Batch]
+    sensors: list[SensorInfo]
     read: list[int]
     reasons: dict[int, str]
 
     def parcel(self) -> Parcel:
         """All of it as one commit."""
         return Parcel(
-            self.batches, dead_letters_removed=self.read, dead_letter_reasons=self.reasons
+            self.batches,
+            sensors=self.sensors,
+            dead_letters_removed=self.read,
+            dead_letter_reasons=self.reasons,
         )
 
 
@@ -88,12 +96,13 @@ async def replay(context: Context, wanted: DeadLetters) -> Replayed:
     newest = context.store.read(replace(wanted, limit=1, offset=0, after=None))
     last = newest[0].id or 0 if newest else 0
     total, after = Replayed(), 0
+    readers = _Readers(context)
     while after < last:
         letters = context.store.read(replace(wanted, limit=STEP, offset=0, after=after))
         letters = [letter for letter in letters if (letter.id or 0) <= last]
         if not letters:
             break
-        found = await asyncio.to_thread(read_again, letters, naming(context.config))
+        found = await asyncio.to_thread(read_again, letters, readers.of)
         receipt = await deliver(context.bus, found.parcel(), SOURCE)
         total = Replayed(
             total.letters + len(letters),
@@ -121,40 +130,65 @@ def purge(context: Context, wanted: DeadLetters) -> int:
     return removed
 
 
-def naming(config: Config) -> Naming:
-    """How metrics become sensors and channels."""
-    return Naming(config.line_sensor_tags, frozenset(config.line_containers))
+def posted(config: Config) -> ReadLetter:
+    """Reads letters that are rows in a format of the interface."""
+    naming = Naming(config.line_sensor_tags, frozenset(config.line_containers))
 
-
-def read_again(letters: Sequence[DeadLetter], naming: Naming) -> Reading:
-    """What letters hold by today's rules; a letter counts as read if all of its rows can be."""
-    batches: list[Batch] = []
-    read: list[int] = []
-    reasons: dict[int, str] = {}
-    for letter in letters:
-        if letter.id is None or letter.source not in READABLE or len(letter.raw) >= MAX_RAW:
-            continue
-        try:
-            decoded = decode_letter(letter, naming)
-        except FileFormatError as error:
-            reasons[letter.id] = str(error)
-            continue
+    def read(letter: DeadLetter) -> Reread:
+        decoded = decode_letter(letter, naming)
         if decoded.errors:
             first = decoded.errors[0]
-            reasons[letter.id] = f"{first.field}: {first.value!r} {first.reason}"
-        elif decoded.batches:
-            batches += decoded.batches
-            read.append(letter.id)
-    return Reading(concat(batches), read, reasons)
+            return Reread(reason=f"{first.field}: {first.value!r} {first.reason}")
+        return Reread(decoded.batches)
+
+    return read
+
+
+def read_again(letters: Sequence[DeadLetter], readers: LetterReaders) -> Reading:
+    """What letters hold by today's rules; a letter counts as read if all of its rows can be."""
+    found = Reading([], [], [], {})
+    for letter in letters:
+        if letter.id is None or len(letter.raw) >= MAX_RAW:
+            continue
+        try:
+            read = readers(letter.source)
+            again = read(letter) if read else None
+        except (FieldError, FileFormatError) as error:
+            again = Reread(reason=str(error))
+        if again is None:
+            continue
+        if again.reason:
+            found.reasons[letter.id] = again.reason
+        elif again.batches:
+            found.batches.extend(again.batches)
+            found.sensors.extend(again.sensors)
+            found.read.append(letter.id)
+    return replace(found, batches=concat(found.batches))
 
 
 def decode_letter(letter: DeadLetter, naming: Naming) -> Decoded:
-    """The rows of one letter, in the format that its bytes are in.
-
-    Rows of line protocol have their times in nanoseconds; other ones lie before 1990 then.
+    """The rows of one letter, in the format that it came in.
 
     Raises:
-        FileFormatError: it is in none.
+        FileFormatError: it is not of that format.
+    """
+    raw, arrival = letter.raw, letter.time
+    if letter.content_type in JSON:
+        return decode_json(raw, arrival=arrival, naming=naming)
+    if letter.content_type in NDJSON:
+        return decode_ndjson(raw, arrival=arrival, naming=naming)
+    if letter.content_type in CSV:
+        return CsvDecoder().decode(raw, arrival=arrival)
+    if letter.content_type in LINES:
+        precision = letter.details.get("precision", "ns")
+        return decode_lines(raw, arrival=arrival, naming=naming, precision=precision)
+    return _guessed(letter, naming)
+
+
+def _guessed(letter: DeadLetter, naming: Naming) -> Decoded:
+    """The rows of a letter of an earlier version, in the format that its bytes look like.
+
+    Rows of line protocol are taken to have their times in nanoseconds.
     """
     # Letters of one request came at one moment; their numbers keep them apart, the same each time.
     arrival = letter.time + (letter.id or 0) % SECOND
@@ -167,3 +201,17 @@ def decode_letter(letter: DeadLetter, naming: Naming) -> Decoded:
     if SENSOR.encode() in start.partition(b"\n")[0] and b"\n" in start:
         return CsvDecoder().decode(letter.raw, arrival=arrival)
     return decode_lines(letter.raw, arrival=arrival, naming=naming)
+
+
+class _Readers:
+    """The readers of all sources, made once for all letters of a call."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, ReadLetter | None] = dict.fromkeys(POSTED, posted(context.config))
+
+    def of(self, source: str) -> ReadLetter | None:
+        """What reads the letters of a source; None if nobody does."""
+        if source not in self._known:
+            self._known[source] = self._context.letter_readers(source)
+        return self._known[source]

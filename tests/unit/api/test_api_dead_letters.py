@@ -5,13 +5,15 @@ import base64
 import pytest
 
 from redshank.core.clock import HOUR, SECOND
+from redshank.core.config import Config
 from redshank.core.ports import Commit
+from redshank.core.queries import DeadLetters
 from redshank.core.records import DeadLetter
-from redshank.core.series import Naming
-from redshank.services.dead_letters import read_again
+from redshank.services.dead_letters import posted, read_again
 
 from .conftest import NOW
 
+READERS = {"http": posted(Config())}.get
 GOOD = b'{"sensor_id": "a", "timestamp": "2026-01-31T12:00:00Z", "temperature": 20.5}'
 BAD = b'{"sensor_id": "a", "timestamp": "2026-01-31T12:00:00Z", "temperature": "warm"}'
 DONE = dict.fromkeys(
@@ -114,7 +116,7 @@ def test_letters_without_a_time_stay_apart_and_are_the_same_twice(service):
         DeadLetter(NOW, "http", "", bare, letter["id"])
         for letter in service.call.get("/dead-letters").json()["dead_letters"]
     ]
-    once, twice = read_again(letters, Naming()), read_again(letters, Naming())
+    once, twice = read_again(letters, READERS), read_again(letters, READERS)
     assert once.batches[0].time.tolist() == twice.batches[0].time.tolist()
     service.clock.advance(3600)
     assert replayed(service.call)["accepted"] == 2
@@ -145,7 +147,7 @@ def test_only_those_asked_for_are_read_again(service):
 )
 def test_every_format_of_rows_is_understood(raw, rows):
     letter = DeadLetter(NOW, "http", "", raw, 1)
-    found = read_again([letter], Naming())
+    found = read_again([letter], READERS)
     assert found.read == [1]
     (batch,) = found.batches
     assert batch.channels == ("temperature",)
@@ -166,6 +168,61 @@ def test_what_says_too_little_stays_as_it_is(service, raw, source):
     assert replayed(service.call) == {"letters": 1, "skipped": 1}
     (letter,) = service.call.get("/dead-letters").json()["dead_letters"]
     assert letter["reason"] == "x: 1 is odd"
+
+
+@pytest.mark.parametrize(
+    ("precision", "stamp"),
+    [("s", "1769860800"), ("ms", "1769860800000"), ("us", "1769860800000000"), ("h", "491628")],
+)
+def test_line_protocol_is_read_again_with_its_own_precision(start, precision, stamp):
+    service = start(line_sensor_tags=["station"])
+    lines = f"weather,station=a t=x {stamp}\nweather,station=a t=1 {stamp}"
+    answer = service.call.post(f"/api/v2/write?precision={precision}", content=lines)
+    assert answer.status_code == 400
+    (letter,) = service.call.get("/dead-letters").json()["dead_letters"]
+    assert letter["content_type"] == "application/vnd.influx.line"
+    assert letter["details"] == {"precision": precision}
+    mended = DeadLetter(
+        *(NOW, "influx", "", f"weather,station=a t=2 {stamp}".encode(), 1),
+        content_type=letter["content_type"],
+        details=letter["details"],
+    )
+    (batch,) = read_again([mended], {"influx": posted(service.context.config)}.get).batches
+    assert batch.sensor_ids == ("a",)
+    assert batch.time.tolist() == [1_769_860_800 * SECOND // HOUR * HOUR]
+
+
+def test_rows_without_a_time_get_the_time_that_they_would_have_had(service):
+    rows = [{"sensor_id": "a", "x": 1}, {"sensor_id": "a"}, {"sensor_id": "a", "x": 3}]
+    service.call.post("/readings", json=rows)
+    (letter,) = service.context.store.read(DeadLetters())
+    assert letter.time == NOW + 1
+    assert letter.content_type == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", "{oops"),
+        ("application/x-ndjson", "oops\n"),
+        ("text/csv", "no,header\n1,2\n"),
+    ],
+)
+def test_a_body_that_cannot_be_read_at_all_is_kept_with_its_content_type(call, kind, body):
+    call.post("/readings", content=body, headers={"Content-Type": kind})
+    (letter,) = call.get("/dead-letters").json()["dead_letters"]
+    assert (letter["content_type"], letter["raw"]) == (kind, body)
+    assert replayed(call) == {"letters": 1, "rejected": 1}
+
+
+def test_letters_are_found_by_their_topic(service):
+    letters = [DeadLetter(NOW, "mqtt", "x", b"", topic=f"site/{name}/x") for name in "ab"]
+    service.context.runner.write(Commit(dead_letters=letters)).result(10)
+    call = service.call
+    assert call.get("/dead-letters?topic=SITE/A").json()["dead_letters"][0]["topic"] == "site/a/x"
+    assert replayed(call, topic="site/b") == {"letters": 1, "skipped": 1}
+    assert call("DELETE", "/dead-letters?topic=site/a").json() == {"removed": 1}
+    assert call.get("/dead-letters").json()["total"] == 1
 
 
 def test_a_letter_with_one_bad_row_stays_whole(service):

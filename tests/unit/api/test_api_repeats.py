@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from redshank.core.clock import DAY, SECOND
+from redshank.core.errors import StoreError
 
 from .conftest import NOW
 
@@ -32,6 +33,43 @@ def test_another_body_with_the_same_key_is_refused(call):
 def test_a_failed_request_may_be_repeated_with_its_key(call):
     assert call.post("/readings", json={"sensor_id": "a"}, headers=KEY).status_code == 422
     assert call.post("/readings", json=ROW, headers=KEY).json()["accepted"] == 1
+
+
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", '[{"sensor_id":"a","x":1},{"sensor_id":"a"},{"sensor_id":"a","x":1}]'),
+        ("text/csv", "sensor_id,x\na,1\na,\na,warm\na,1\n"),
+        ("text/plain", "m x=1\nm x=\nm x=1"),
+    ],
+)
+def test_a_request_that_was_stored_but_not_answered_is_recognised(
+    service, monkeypatch, kind, body, details
+):
+    """As after a crash between the two, rows without a time and bad ones, too."""
+
+    async def lost(*_):
+        raise StoreError("the disk is full")
+
+    def post():
+        path = "/readings?details=true" if details else "/readings"
+        return service.call.post(path, content=body, headers={**KEY, "Content-Type": kind})
+
+    with monkeypatch.context() as broken:
+        broken.setattr(service.app.state.idempotency, "keep", lost)
+        assert post().status_code == 503
+    stored = service.call.get("/events/latest").json()
+    letters = service.call.get("/dead-letters").json()
+    service.clock.advance(3600)
+    repeated = post()
+    assert repeated.json()["accepted"] == 0
+    assert repeated.json()["duplicates"] == len(stored) > 1
+    assert repeated.json()["conflicts"] == 0
+    assert post().json() == repeated.json()
+    assert service.call.get("/events/latest").json() == stored
+    assert service.call.get("/dead-letters").json() == letters
+    assert letters["total"] > 0
 
 
 def test_an_answer_is_forgotten_after_a_day(service):

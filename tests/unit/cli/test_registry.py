@@ -99,7 +99,7 @@ def test_dead_letters_of_a_running_service_and_of_its_folder(redshank, tmp_path)
     first = found.json["dead_letters"][-1]["id"]
     answer = redshank("dead-letters", "show", first, *folder)
     assert json.loads(answer.out) == BAD
-    assert answer.err.endswith("http: temperature: 'warm' is not a number\n")
+    assert answer.err.endswith("http: temperature: 'warm' is not a number (application/json)\n")
     done = redshank("dead-letters", "replay", first, *folder)
     assert done.out.startswith("1 dead letters read again: 0 replayed")
     assert redshank("dead-letters", "purge", "--reason", "warm", *folder).out == (

@@ -22,6 +22,7 @@ router = APIRouter(prefix="/dead-letters", tags=["dead letters"], route_class=Js
 _SHOWN_RAW = 4096
 _LARGEST = 2**53
 Source = Annotated[str | None, Query(max_length=256, description="only of this source")]
+Topic = Annotated[str, Query(max_length=1024, description="only where the topic contains this")]
 Reason = Annotated[str, Query(max_length=256, description="only where the reason contains this")]
 Id = Annotated[int, Path(ge=1, le=_LARGEST)]
 Ids = Annotated[
@@ -43,7 +44,7 @@ class ReplayedOut(BaseModel):
     letters: int
     replayed: int = Field(description="are readings now, and gone")
     rejected: int = Field(description="stay, with the reason of today")
-    skipped: int = Field(description="stay as they are: their bytes alone say too little")
+    skipped: int = Field(description="stay as they are: too little was kept to read them")
     accepted: int
     duplicates: int
     conflicts: int
@@ -56,6 +57,7 @@ class ReplayIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     ids: list[Annotated[int, Field(ge=1, le=_LARGEST)]] | None = Field(None, max_length=10_000)
     source: str | None = Field(None, max_length=256)
+    topic: str = Field("", max_length=1024, description="part of the topic")
     reason: str = Field("", max_length=256, description="part of the reason")
     before: str | None = Field(None, max_length=64, description="only those that came before")
 
@@ -69,6 +71,7 @@ class ReplayIn(BaseModel):
 def dead_letters(
     context: Service,
     source: Source = None,
+    topic: Topic = "",
     reason: Reason = "",
     before: TimeText = None,
     limit: Limit = 100,
@@ -76,8 +79,9 @@ def dead_letters(
 ) -> Answer:
     """Each with the reason, which names field and value, and the first 4 KiB as they came."""
     until = micros(before, "before")
-    total = context.store.read(CountDeadLetters(source, reason, before=until))
-    found = context.store.read(DeadLetters(source, limit, offset, reason, before=until))
+    total = context.store.read(CountDeadLetters(source, reason, before=until, topic=topic))
+    wanted = DeadLetters(source, limit, offset, reason, before=until, topic=topic)
+    found = context.store.read(wanted)
     return Answer({"total": total, "dead_letters": [_short(letter) for letter in found]})
 
 
@@ -104,10 +108,13 @@ def dead_letter(context: Service, letter_id: Id) -> Answer:
 async def replay(context: Service, which: ReplayIn) -> Answer:
     """Those that are rows by now become readings and are gone, the others stay with the reason.
 
+    What MQTT, openSenseMap and files brought is read by their mapping as it is configured now.
     Asking twice changes nothing: what was stored is recognised.
     """
     until = micros(which.before, "before")
-    wanted = DeadLetters(which.source, reason=which.reason, ids=which.ids, before=until)
+    wanted = DeadLetters(
+        which.source, reason=which.reason, ids=which.ids, before=until, topic=which.topic
+    )
     done = await letters.replay(context, wanted)
     return Answer(
         {
@@ -132,12 +139,14 @@ async def replay(context: Service, which: ReplayIn) -> Answer:
 def purge(
     context: Service,
     source: Source = None,
+    topic: Topic = "",
     reason: Reason = "",
     before: TimeText = None,
     ids: Ids = None,
 ) -> Answer:
     """All of them, or those that fit everything that is said."""
-    wanted = DeadLetters(source, reason=reason, ids=ids, before=micros(before, "before"))
+    until = micros(before, "before")
+    wanted = DeadLetters(source, reason=reason, ids=ids, before=until, topic=topic)
     return Answer({"removed": letters.purge(context, wanted)})
 
 
@@ -161,5 +170,8 @@ def _head(letter: DeadLetter) -> dict[str, Any]:
         "id": letter.id,
         "time": time_text(letter.time),
         "source": letter.source,
+        "topic": letter.topic,
+        "content_type": letter.content_type,
+        "details": letter.details,
         "reason": letter.reason,
     }

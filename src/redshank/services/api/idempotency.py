@@ -2,7 +2,8 @@
 
 After the IETF draft "The Idempotency-Key HTTP Header Field". Answers are kept for a day in the
 store's settings, spread over many slots, so that old ones go when a slot is written again and no
-slot grows large.
+slot grows large. Before the first row of a request is taken, the time of its arrival is kept: a
+repetition after a crash gives rows without a time the same one again, and so they are recognised.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from redshank.core.clock import DAY
 from redshank.core.ports import Commit
 from redshank.core.queries import Setting
 from redshank.services.api.problems import Problem
+from redshank.services.api.taking import Repeat
 from redshank.services.context import Context
 
 HEADER = "idempotency-key"
@@ -87,7 +89,7 @@ class Idempotency:
         """
         entries = await self._entries(_slot(key))
         entry = entries.get(_name(key))
-        if entry is None or self._context.clock.now() - int(entry["time"]) > KEPT:
+        if entry is None or "answer" not in entry or self._is_old(entry):
             return None
         if entry["body"] != await request.fingerprint():
             raise Problem(
@@ -98,17 +100,27 @@ class Idempotency:
 
     async def keep(self, key: str, request: HashedRequest, answer: dict[str, Any]) -> None:
         """Remember an answer, on the disk too."""
-        now = self._context.clock.now()
-        slot, body = _slot(key), await request.fingerprint()
+        now, body = self._context.clock.now(), await request.fingerprint()
+        await self._write(key, {"time": now, "body": body, "answer": answer})
+
+    async def first(self, key: str) -> Repeat:
+        """What this request shares with earlier tries that were not answered; on the disk, too."""
+        entry = (await self._entries(_slot(key))).get(_name(key))
+        if entry is None or "answer" in entry or self._is_old(entry):
+            entry = {"time": self._context.clock.now()}
+            await self._write(key, entry)
+        return Repeat(_name(key), int(entry["time"]))
+
+    async def _write(self, key: str, entry: Entry) -> None:
+        slot = _slot(key)
         async with self._writing:
-            kept = {
-                name: entry
-                for name, entry in (await self._entries(slot)).items()
-                if now - int(entry["time"]) <= KEPT
-            }
-            kept[_name(key)] = {"time": now, "body": body, "answer": answer}
-            commit = Commit(settings={slot: kept})
+            entries = await self._entries(slot)
+            kept = {name: one for name, one in entries.items() if not self._is_old(one)}
+            commit = Commit(settings={slot: {**kept, _name(key): entry}})
             await asyncio.wrap_future(self._context.runner.write(commit))
+
+    def _is_old(self, entry: Entry) -> bool:
+        return self._context.clock.now() - int(entry["time"]) > KEPT
 
     async def _entries(self, slot: str) -> dict[str, Entry]:
         found = await asyncio.to_thread(self._context.store.read, Setting(slot))

@@ -9,23 +9,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from redshank.core.decoded import Decoded
-from redshank.core.errors import FileFormatError, OverloadedError
-from redshank.core.ports import Parcel
-from redshank.core.records import DeadLetter
+from redshank.core.errors import FileFormatError
+from redshank.core.media import CSV, JSON, LINES, NDJSON, PLAIN
 from redshank.services.api.answers import Answer
 from redshank.services.api.bodies import READING_EXAMPLE
 from redshank.services.api.body import LARGE, media_type, read_body
-from redshank.services.api.formats import CSV, JSON, LINES, NDJSON, PLAIN, Decode, decoder
+from redshank.services.api.formats import Decode, decoder
 from redshank.services.api.idempotency import HEADER, HashedRequest
 from redshank.services.api.params import responses
 from redshank.services.api.pieces import Piece, pieces
 from redshank.services.api.schemas import Taken as TakenOut
-from redshank.services.api.taking import Taken, Taking
+from redshank.services.api.taking import Bad, Repeat, Taken, Taking
 from redshank.services.context import Context
 
 router = APIRouter(tags=["readings"])
 
-MOST_RAW = 64 * 1024
 _TEXT = {"schema": {"type": "string"}}
 _BODY = {
     "requestBody": {
@@ -74,7 +72,7 @@ async def take_readings(
     """
     key = request.headers.get(HEADER)
     if key is None:
-        return Answer(await _take(request, details))
+        return Answer(await _take(request, details, None))
     known = request.app.state.idempotency
     hashed = HashedRequest(request)
     known.begin(key)
@@ -82,22 +80,22 @@ async def take_readings(
         stored = await known.known(key, hashed)
         if stored is not None:
             return Answer(stored, headers={"Idempotent-Replayed": "true"})
-        answer = await _take(hashed, details)
+        answer = await _take(hashed, details, await known.first(key))
         await known.keep(key, hashed, answer)
         return Answer(answer)
     finally:
         known.end(key)
 
 
-async def _take(request: Request, details: bool) -> dict[str, Any]:
+async def _take(request: Request, details: bool, repeat: Repeat | None) -> dict[str, Any]:
     context: Context = request.app.state.context
     kind = media_type(request)
     decode = decoder(kind, context.config)
-    taking = begin(request, "http")
+    taking = begin(request, "http", repeat)
     if kind in JSON or details:
         content = await read_body(request, context.config.max_body_bytes)
-        decoded = await decoded_piece(context, decode, Piece(content, True, True))
-        await (taking.take_each(decoded) if details else taking.take(decoded))
+        decoded, bad = await decoded_piece(taking, decode, Piece(content, True, True))
+        await (taking.take_each(decoded, bad) if details else taking.take(decoded, bad))
     else:
         await take_pieces(request, decode, taking)
     taken = await taking.finish()
@@ -105,7 +103,7 @@ async def _take(request: Request, details: bool) -> dict[str, Any]:
     return taken.members(lines=kind not in JSON)
 
 
-def begin(request: Request, source: str) -> Taking:
+def begin(request: Request, source: str, repeat: Repeat | None = None) -> Taking:
     """Begin to take a request's rows.
 
     Raises:
@@ -114,7 +112,7 @@ def begin(request: Request, source: str) -> Taking:
     state = request.app.state
     caller = state.access.caller(request.scope)
     state.limits.check(caller)
-    return Taking(state.context, source, state.limits, caller)
+    return Taking(state.context, source, state.limits, caller, repeat)
 
 
 async def take_pieces(request: Request, decode: Decode, taking: Taking) -> Taken:
@@ -128,8 +126,8 @@ async def take_pieces(request: Request, decode: Decode, taking: Taking) -> Taken
     config = context.config
     offset = 0
     async for piece in _pieces(request, config.max_body_bytes, config.max_line_bytes):
-        decoded = await decoded_piece(context, decode, piece)
-        await taking.take(decoded, offset, patient=not piece.first)
+        decoded, bad = await decoded_piece(taking, decode, piece, offset)
+        await taking.take(decoded, bad, offset, patient=not piece.first)
         offset += piece.content.count(b"\n")
     return await taking.finish()
 
@@ -140,26 +138,23 @@ async def _pieces(request: Request, limit: int, longest: int) -> AsyncIterator[P
             yield piece
 
 
-async def decoded_piece(context: Context, decode: Decode, piece: Piece) -> Decoded:
-    """The rows of a piece; large ones are decoded in a worker thread.
+async def decoded_piece(
+    taking: Taking, decode: Decode, piece: Piece, offset: int = 0
+) -> tuple[Decoded, Bad]:
+    """The rows of a piece, and how to read bad ones again.
+
+    Large pieces are decoded in a worker thread.
 
     Raises:
         FileFormatError: it cannot be read; it is kept as a dead letter.
     """
-    arrival = context.clock.now()
+    arrival = taking.arrival(offset)
     try:
         if len(piece.content) < LARGE:
-            return decode(piece, arrival)
-        return await asyncio.to_thread(decode, piece, arrival)
+            decoded = decode(piece, arrival)
+        else:
+            decoded = await asyncio.to_thread(decode, piece, arrival)
     except FileFormatError as error:
-        await _bury(context, piece.content, str(error))
+        await taking.bury(piece.content, str(error), Bad.of(decode, arrival))
         raise
-
-
-async def _bury(context: Context, body: bytes, reason: str) -> None:
-    """Keep what could not be read at all; a full queue has worse worries."""
-    letter = DeadLetter(context.clock.now(), "http", reason, body[:MOST_RAW])
-    try:
-        await asyncio.wrap_future(context.bus.publish(Parcel(dead_letters=[letter]), "http"))
-    except OverloadedError:
-        context.telemetry.log.warning("dead letter not kept, the queue is full", reason=reason)
+    return decoded, Bad.of(decode, arrival)

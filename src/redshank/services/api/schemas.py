@@ -359,6 +359,9 @@ class DeadLetterOut(BaseModel):
     id: int
     time: str
     source: str
+    topic: str = Field(description="MQTT topic, box and sensor, file; empty where there is none")
+    content_type: str
+    details: dict[str, str] = Field(description="what its bytes alone do not say")
     reason: str
     raw: str
 

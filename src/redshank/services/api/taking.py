@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from redshank.core.decoded import Decoded, RowError
+from redshank.core.decoded import MAX_RAW, Decoded, RowError
 from redshank.core.errors import OverloadedError
 from redshank.core.ports import Parcel, Receipt
 from redshank.core.records import DeadLetter, SensorInfo
+from redshank.services.api.formats import Decode
 from redshank.services.api.limits import RateLimits
 from redshank.services.api.problems import Problem
 from redshank.services.context import Context
@@ -67,6 +69,41 @@ class Taken:
             raise Problem(422, sentence(self.errors[0]), members.pop("errors"), **members)
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What all tries of one request share.
+
+    Attributes:
+        name: of the request.
+        since: when the first one came, microseconds.
+    """
+
+    name: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """What is kept with bad rows, so that they can be read again.
+
+    Attributes:
+        arrival: the time of the first row if it has none, microseconds.
+        kind: content type.
+        details: what the bytes alone do not say.
+        topic: what they are filed under.
+    """
+
+    arrival: int
+    kind: str
+    details: Mapping[str, str] = field(default_factory=dict)
+    topic: str = ""
+
+    @classmethod
+    def of(cls, decode: Decode, arrival: int) -> Bad:
+        """Bad rows of a body that is decoded so."""
+        return cls(arrival, decode.kind, decode.details)
+
+
 class Taking:
     """Takes one request's rows, piece by piece.
 
@@ -75,19 +112,41 @@ class Taking:
         source: what is told as the source of its rows.
         limits: how much the caller may send.
         caller: who sends.
+        repeat: what the request shares with an earlier try of it; None if it cannot be one.
     """
 
-    def __init__(self, context: Context, source: str, limits: RateLimits, caller: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        source: str,
+        limits: RateLimits,
+        caller: str,
+        repeat: Repeat | None = None,
+    ) -> None:
         self._context = context
         self._source = source
         self._limits = limits
         self._caller = caller
+        self._repeat = repeat
         self._waiting: deque[asyncio.Future[Receipt]] = deque()
         self.taken = Taken()
+
+    def arrival(self, offset: int = 0) -> int:
+        """The time of a row that has none, microseconds; later rows add their numbers.
+
+        Rows of a repeated request get the times that they had before, so that they are recognised.
+
+        Args:
+            offset: rows before it.
+        """
+        if self._repeat is None:
+            return self._context.clock.now()
+        return self._repeat.since + offset
 
     async def take(
         self,
         decoded: Decoded,
+        bad: Bad | None = None,
         offset: int = 0,
         patient: bool = False,
         sensors: Sequence[SensorInfo] = (),
@@ -96,6 +155,7 @@ class Taking:
 
         Args:
             decoded: the next rows.
+            bad: how to read again what is bad; None if nothing can be.
             offset: added to their numbers.
             patient: wait where there is no room instead of refusing.
             sensors: of which more is known than their ids.
@@ -110,7 +170,7 @@ class Taking:
         else:
             self._limits.check(self._caller)
         if decoded.count:
-            letters = dead_letters(decoded.errors, self._source, self._context.clock.now())
+            letters = [self._letter(error, bad, offset) for error in decoded.errors] if bad else []
             parcel = Parcel(decoded.batches, sensors=sensors, dead_letters=letters)
             self._waiting.append(await self._publish(parcel, patient))
             self._limits.charge(self._caller, decoded.count)
@@ -118,7 +178,33 @@ class Taking:
         while len(self._waiting) >= AHEAD:
             await self._settle()
 
-    async def take_each(self, decoded: Decoded) -> None:
+    async def bury(self, body: bytes, reason: str, bad: Bad) -> None:
+        """Keep what could not be read at all; a full queue has worse worries."""
+        letter = self._letter(RowError(-1, "body", "", reason, body[:MAX_RAW]), bad, 0)
+        letter = replace(letter, time=bad.arrival, reason=reason)
+        try:
+            await (await self._publish(Parcel(dead_letters=[letter]), patient=False))
+        except OverloadedError:
+            log = self._context.telemetry.log
+            log.warning("dead letter not kept, the queue is full", reason=reason)
+
+    def _letter(self, error: RowError, bad: Bad, offset: int) -> DeadLetter:
+        """A bad row as it is kept; one of a repeated request has the key that it had before."""
+        key = ""
+        if self._repeat is not None:
+            key = f"{self._repeat.name} {offset + error.index} {zlib.crc32(error.raw)}"
+        return DeadLetter(
+            bad.arrival + error.index,
+            self._source,
+            sentence(error),
+            error.raw,
+            topic=bad.topic,
+            content_type=bad.kind,
+            details=bad.details,
+            key=key,
+        )
+
+    async def take_each(self, decoded: Decoded, bad: Bad) -> None:
         """Hand over single rows, and note what became of each.
 
         Raises:
@@ -138,7 +224,7 @@ class Taking:
                 parcel = Parcel([batch.take(np.array([row]))])
                 waiting.append(await self._publish(parcel, patient=bool(waiting)))
         only_bad = Decoded([], decoded.errors, len(decoded.errors))
-        await self.take(only_bad, patient=True)
+        await self.take(only_bad, bad, patient=True)
         self._limits.charge(self._caller, len(places))
         receipts = await asyncio.gather(*waiting)
         for receipt in receipts:
@@ -176,11 +262,6 @@ class Taking:
         for error in decoded.errors[: LISTED_ERRORS - len(self.taken.errors)]:
             moved = RowError(error.index + offset, error.field, error.value, error.reason, b"")
             self.taken.errors.append(moved)
-
-
-def dead_letters(errors: Sequence[RowError], source: str, now: int) -> list[DeadLetter]:
-    """The bad rows as they are kept."""
-    return [DeadLetter(now, source, sentence(error), error.raw) for error in errors]
 
 
 def sentence(error: RowError) -> str:

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from redshank import __version__
 from redshank.core.decode import decode_rows
 from redshank.core.errors import RedshankError
+from redshank.core.media import JSON
 from redshank.core.queries import Sensors
 from redshank.core.rows import shown
 from redshank.services.api.answers import time_text
@@ -20,7 +21,7 @@ from redshank.services.api.bodies import Severity
 from redshank.services.api.gate import Access
 from redshank.services.api.hub import Hub
 from redshank.services.api.live import Outbox, Subscription
-from redshank.services.api.taking import Taking
+from redshank.services.api.taking import Bad, Taking
 from redshank.services.context import Context
 
 router = APIRouter()
@@ -145,7 +146,7 @@ class Conversation:
         caller = state.access.caller(self._socket.scope)
         taking = Taking(self._context, "websocket", state.limits, caller)
         decoded = await asyncio.to_thread(decode_rows, rows, arrival=arrival)
-        await taking.take(decoded, patient=True)
+        await taking.take(decoded, Bad(arrival, JSON[0]), patient=True)
         return (await taking.finish()).members()
 
     def _complain(self, detail: str, **more: Any) -> None:
