@@ -13,11 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from redshank.core.batch import Batch
 from redshank.core.clock import DAY
 from redshank.core.ports import Commit, Store
-from redshank.core.queries import Incidents, SensorSeries
+from redshank.core.queries import Incidents
 from redshank.core.records import Incident, Verdicts
+from redshank.pipeline import accepted
 from redshank.pipeline.incidents import retracted
 from redshank.pipeline.pipeline import Pipeline
 
@@ -27,9 +27,6 @@ RELEARN = 14 * DAY
 SETTING = "late"
 """Key under which the store keeps which sensors have late readings that are not scored yet."""
 
-_PIECE = 10_000
-_ALL = 1 << 40
-
 
 def merged(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     """The earliest late reading of each sensor in either."""
@@ -37,20 +34,6 @@ def merged(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     for sensor_id, since in more.items():
         both[sensor_id] = min(since, both.get(sensor_id, since))
     return both
-
-
-def stored_rows(store: Store, sensor_id: str, start: int, end: int) -> list[Batch]:
-    """The sensor's readings in event-time order, in pieces; what came separately is one row."""
-    series = store.read(SensorSeries(sensor_id, start, end, points=_ALL))
-    whole = Batch(
-        (sensor_id,),
-        np.zeros(len(series.time), np.int32),
-        series.time,
-        series.channels,
-        series.mean,
-    )
-    cuts = range(0, len(whole), _PIECE)
-    return [whole.take(np.arange(i, min(i + _PIECE, len(whole)))) for i in cuts]
 
 
 def amend(store: Store, pipeline: Pipeline, sensor_id: str, since: int, now: int) -> Commit:
@@ -68,8 +51,12 @@ def amend(store: Store, pipeline: Pipeline, sensor_id: str, since: int, now: int
     pipeline.adopt(sensor_id, None)
     verdicts: list[Verdicts] = []
     incidents: dict[str, Incident] = {}
-    for piece in stored_rows(store, sensor_id, since - RELEARN, newest):
-        outcome = pipeline.run([piece], now)
+    known = accepted.load(store, sensor_id)
+    for step in accepted.history(store, sensor_id, since - RELEARN, newest, known):
+        if isinstance(step, accepted.Acceptance):
+            incidents.update(_accepted_again(store, pipeline, sensor_id, step, incidents))
+            continue
+        outcome = pipeline.run([step], now)
         verdicts += [part for rows in outcome.verdicts if len(part := from_time(rows, since))]
         incidents.update((incident.id, incident) for incident in outcome.incidents)
     there = store.read(Incidents(sensor_id=sensor_id, start=since, limit=1_000_000))
@@ -87,3 +74,18 @@ def from_time(rows: Verdicts, since: int) -> Verdicts:
     keep = rows.time >= since
     columns = (name for name in Verdicts.__slots__ if isinstance(getattr(rows, name), np.ndarray))
     return replace(rows, **{name: getattr(rows, name)[keep] for name in columns})
+
+
+def _accepted_again(
+    store: Store,
+    pipeline: Pipeline,
+    sensor_id: str,
+    acceptance: accepted.Acceptance,
+    incidents: Mapping[str, Incident],
+) -> dict[str, Incident]:
+    """Let a change become normal at the same row again; what that makes of the incidents."""
+    ended = accepted.accept(store, pipeline, sensor_id, acceptance)
+    changed = {ended.id: ended} if ended else {}
+    if mine := changed.get(acceptance.incident) or incidents.get(acceptance.incident):
+        changed[mine.id] = accepted.said(mine)
+    return changed

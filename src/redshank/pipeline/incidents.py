@@ -103,6 +103,11 @@ class Tracker:
                 changed[incident.id] = incident
         return list(changed.values())
 
+    def end(self, sensor_id: str, time: int) -> Incident | None:
+        """The sensor's incident that goes on, ended at an event time; None without one."""
+        running = self.running.pop(sensor_id, None)
+        return _incident(running, self._describe(sensor_id), time) if running else None
+
     def _follow_one(
         self, sensor_id: str, rows: Verdicts, where: Rows, alarm: Bytes, held: Singles
     ) -> list[Incident]:

@@ -17,7 +17,7 @@ from redshank.core.batch import Batch, Bytes, Ints, Singles, Times
 from redshank.core.channels import other_units, quantity
 from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
-from redshank.detect.alarm import Alarm
+from redshank.detect.alarm import Alarm, alarm_column
 from redshank.detect.channelstate import NEVER
 from redshank.detect.engine import Engine, EngineSettings, Judged
 from redshank.detect.state import pack, unpack
@@ -179,6 +179,32 @@ class Pipeline:
         """Move the state over rows whose verdicts are stored already."""
         for batch in batches:
             self._run(batch, 0)
+
+    def relive(self, sensor_id: str, past: Sequence[Batch]) -> bool:
+        """Put a sensor in the state of one that has lived through these rows and no others.
+
+        Returns:
+            Whether no incident goes on at their end.
+        """
+        slot = self._slot[sensor_id]
+        newest, arrived = int(self._newest[slot]), int(self._arrived[slot])
+        bounds = self._bounds.get(slot)
+        self.forget([sensor_id])
+        self.adopt(sensor_id, Recovery(None, past, newest))
+        slot = self._slot[sensor_id]
+        self._arrived[slot] = arrived
+        if bounds is not None:
+            self._bounds[slot] = bounds
+        return sensor_id not in self._tracker.running
+
+    def end_incident(self, sensor_id: str, time: int) -> Incident | None:
+        """End the incident of a sensor that goes on, if any, at an event time."""
+        return self._tracker.end(sensor_id, time)
+
+    def calm(self, sensor_id: str) -> None:
+        """Begin to watch a sensor as if nothing had been unusual before."""
+        self._tracker.running.pop(sensor_id, None)
+        self._engine.restore_alarm(self._slot[sensor_id], alarm_column().get(0))
 
     def forget(self, sensor_ids: Sequence[str]) -> None:
         """Drop sensors from memory; they come back from the store when they report again."""

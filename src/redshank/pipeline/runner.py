@@ -33,9 +33,10 @@ from redshank.core.channels import quantity
 from redshank.core.clock import SECOND, Clock
 from redshank.core.errors import StoreError
 from redshank.core.ports import Bus, Commit, Listener, Message, Parcel, Receipt, Store
-from redshank.core.queries import Incidents, RecoverSensors, Recovery, Sensors, Setting
+from redshank.core.queries import Incidents, RecoverSensors, Sensors, Setting
 from redshank.core.records import (
     ChannelInfo,
+    Feedback,
     Flag,
     SensorInfo,
     SensorStatus,
@@ -44,7 +45,7 @@ from redshank.core.records import (
 )
 from redshank.core.registry import Edit, completed
 from redshank.core.telemetry import Telemetry
-from redshank.pipeline import amend
+from redshank.pipeline import accepted, amend
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import fresh, gather
@@ -148,8 +149,24 @@ class Runner:
         """Write an edit (marks, comments, settings, sensors)."""
 
         def ask() -> None:
-            self._store.write(commit)
+            gone = {accepted.setting(sensor_id): None for sensor_id in commit.sensors_removed}
+            self._store.write(replace(commit, settings={**commit.settings, **gone}))
             self._pipeline.forget(commit.sensors_removed)
+            self._tell(commit)
+
+        return self._ask(ask)
+
+    def mark(self, incident_id: str, feedback: Feedback | None) -> Future[None]:
+        """Mark an incident; a lasting change that is expected becomes the new normal at once."""
+
+        def ask() -> None:
+            commit = Commit(marks={incident_id: feedback})
+            for incident in self._store.read(Incidents(ids=[incident_id], limit=1)):
+                self._adopt(self._pipeline.asleep([incident.sensor_id]))
+                expected = feedback == "expected"
+                told = accepted.marked(self._store, self._pipeline, incident, expected)
+                commit = replace(told, marks=commit.marks)
+            self._store.write(commit)
             self._tell(commit)
 
         return self._ask(ask)
@@ -337,17 +354,11 @@ class Runner:
                     sensor_id=sensor_id,
                     reason=str(error),
                 )
-                self._relearn(sensor_id, recovery.newest if recovery else None)
+                newest = recovery.newest if recovery else None
+                known = accepted.load(self._store, sensor_id)
+                accepted.relearn(self._store, self._pipeline, sensor_id, newest, known)
         for status in self._stored(sensor_ids):
             self._pipeline.bound(status.info)
-
-    def _relearn(self, sensor_id: str, newest: int | None) -> None:
-        """Score a sensor's latest readings again, for its state only."""
-        self._pipeline.forget([sensor_id])
-        past: list[Batch] = []
-        if newest is not None:
-            past = amend.stored_rows(self._store, sensor_id, newest - amend.RELEARN, newest)
-        self._pipeline.adopt(sensor_id, Recovery(None, past, newest))
 
     def _registered(self, parcels: Sequence[Parcel], outcome: Outcome) -> list[SensorInfo]:
         """Sensors to write: those that a source told of, and those with new channels."""

@@ -40,7 +40,7 @@ export function sensorAt(incident) {
 export const MARKS = /** @type {[MarkName, string, string][]} */ ([
   ['real', 'Real', 'Something was wrong'],
   ['false', 'False alarm', 'Nothing was wrong'],
-  ['expected', 'Expected', 'Unusual, but known: a test, maintenance'],
+  ['expected', 'Expected', 'Known: a test, maintenance; what lasts of it is the new normal'],
 ]);
 
 /**
@@ -114,7 +114,7 @@ export function IncidentCard({ incident, changed }) {
         <a class="button primary" href=${`/incidents/${part(incident.id)}`} aria-label=${`Look at ${incident.title}`}>Look</a>
         ${known
           ? html`<span class="marked" role="status">Marked: ${known[1].toLowerCase()}</span><button class="plain" onClick=${() => mark(null)}>Undo</button>`
-          : html`<button onClick=${() => mark('expected')} title="Unusual, but known: a test, maintenance">Expected</button>`}
+          : html`<button onClick=${() => mark('expected')} title=${MARKS[2][2]}>Expected</button>`}
         ${error && html`<span class="wrong" role="alert">${error}</span>`}
       </footer>
     </article>`;

@@ -123,10 +123,14 @@ def get_incident(context: Service, incident_id: IncidentId) -> Answer:
     responses=responses(400, 404, 413, 415, 422, 503),
 )
 def mark_incident(context: Service, incident_id: IncidentId, mark: FeedbackIn) -> Answer:
-    """`null` takes the mark back."""
+    """`null` takes the mark back.
+
+    A lasting change that is marked as expected becomes the new normal at once: the incident is
+    closed, and what came after the change is what the sensor is judged by from now on. Another mark
+    undoes that.
+    """
     _one(context.store, incident_id)
-    commit = Commit(marks={incident_id: mark.feedback})
-    context.runner.write(commit).result(WAIT_SECONDS)
+    context.runner.mark(incident_id, mark.feedback).result(WAIT_SECONDS)
     return Answer(_one(context.store, incident_id))
 
 
