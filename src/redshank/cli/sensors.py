@@ -91,6 +91,9 @@ def edit(
     latitude: Annotated[float | None, typer.Option(help="Degrees, WGS 84.")] = None,
     longitude: Annotated[float | None, typer.Option(help="Degrees, WGS 84.")] = None,
     exposure: Annotated[str | None, typer.Option(help="indoor, outdoor or mobile.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of its clocks, e.g. Europe/Berlin.")
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="False alarms per 30 days; 0 for the general budget.")
     ] = None,
@@ -113,9 +116,8 @@ def edit(
     """Change what is registered of a sensor; what is not named stays."""
     from redshank.cli.calls import ask, part
 
-    changes = given(name=name, site=site, owner=owner, exposure=exposure) | given(
-        latitude=latitude, longitude=longitude, budget=budget or None
-    )
+    changes = given(name=name, site=site, owner=owner, exposure=exposure, timezone=timezone)
+    changes |= given(latitude=latitude, longitude=longitude, budget=budget or None)
     if budget == 0:
         changes["budget"] = None
     changes |= given(channels=_channels(unit or (), minimum or (), maximum or ()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from redshank.core.errors import FieldError
 
@@ -21,6 +22,7 @@ MONTH = 30 * DAY
 UNIX_UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
 """Unix times below the first number count units of so many microseconds; larger ones are in ns."""
 
+_OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -93,6 +95,32 @@ def parse_time(value: object, field: str = "timestamp") -> int:
     if isinstance(value, str):
         return _text_micros(value, field)
     raise FieldError(field, value, "is not a time: use ISO 8601, e.g. 2026-01-31T12:00:00Z")
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """A time zone of the IANA database.
+
+    Raises:
+        FieldError: there is none of this name.
+    """
+    try:
+        if name not in _OF_THE_MACHINE:
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    raise FieldError("timezone", name, "is not a time zone: use a name such as Europe/Berlin")
+
+
+def known_time_zone(name: str) -> str:
+    """The name, if there is such a zone; "" stays. For settings and forms.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return time_zone(name).key if name else ""
+    except FieldError as error:
+        raise ValueError(error.reason) from None
 
 
 def format_time(micros: int) -> str:

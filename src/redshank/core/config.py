@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,6 +30,7 @@ from pydantic import (
     model_validator,
 )
 
+from redshank.core.clock import known_time_zone
 from redshank.core.errors import ConfigError
 
 PREFIX = "REDSHANK_"
@@ -73,6 +75,13 @@ def _pairs(value: object) -> object:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _zones(value: object) -> object:
+    """Names of time zones that exist, whether one or one a site."""
+    for name in value.values() if isinstance(value, Mapping) else [value]:
+        known_time_zone(str(name))
+    return value
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -234,6 +243,18 @@ class Config(BaseModel):
     )
 
     @model_validator(mode="after")
+    timezone: Annotated[str, AfterValidator(_zones)] = _setting(
+        "UTC",
+        "IANA name of the time zone whose clocks and calendar apply to sensors that have none of "
+        "their own, e.g. `Europe/Berlin`.",
+        min_length=1,
+    )
+    site_timezones: Annotated[
+        Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_zones)
+    ] = _setting(
+        {},
+        "Time zones of sites, e.g. `Farm=Europe/Berlin`; names with blanks only in TOML or JSON.",
+    )
     def _key_off_loopback(self) -> Config:
         if not is_loopback(self.host) and self.api_key is None:
             raise ValueError(
@@ -463,6 +484,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _as_text(default: Any) -> str:
+        ("Mapping[str, str]", "`name=text` pairs"),
     if isinstance(default, tuple):
         return ", ".join(default)
     return "" if default in (None, {}) else str(default)

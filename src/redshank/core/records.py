@@ -19,6 +19,12 @@ Origin = Literal["sensor", "event", "unknown"]
 
 SILENT = "silent"
 """Kind of an incident that consists of missing readings, not of unusual ones."""
+STUTTERING = "stuttering"
+"""Kind: readings come, but with gaps or in bursts that the sensor's rhythm does not have."""
+OUT_OF_SEASON = "out of season"
+"""Kind: readings at hours of the week, or in a season, in which there are usually none."""
+BY_RHYTHM = frozenset({SILENT, STUTTERING, OUT_OF_SEASON})
+"""Kinds that come from the times of readings, not from their values."""
 
 
 class Flag(IntFlag):
@@ -156,7 +162,8 @@ class Incident:
         closed: event time at which it ended; None while it goes on.
         severity: from the return rate against the budget.
         kind: what happened: "spike", "stuck", "level shift", "drift", "noise", "dropout",
-            "saturation", "wrong unit", "disagreement", "unusual pattern" or "silent".
+            "saturation", "wrong unit", "disagreement", "unusual pattern", "silent",
+            "stuttering" or "out of season".
         rate: return rate of its most unusual row, per sensor and 30 days.
         score: score of that row.
         peak: event time of that row.
@@ -238,6 +245,8 @@ class SensorInfo:
         tags: free key-value pairs.
         budget: alarm budget of its own, None for the general one.
         owner: who looks after it.
+        timezone: IANA name of the zone whose clocks and calendar apply there, "" for that of its
+            site or the general one.
         edited: names of the fields that a person set; sources leave these alone.
     """
 
@@ -252,6 +261,7 @@ class SensorInfo:
     tags: Mapping[str, str] = field(default_factory=dict)
     budget: float | None = None
     owner: str = ""
+    timezone: str = ""
     edited: tuple[str, ...] = ()
 
 

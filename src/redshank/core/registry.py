@@ -27,6 +27,7 @@ PLAIN = (
     "latitude",
     "longitude",
     "exposure",
+    "timezone",
     "owner",
     "tags",
     "budget",

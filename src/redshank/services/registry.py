@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from redshank.core.channels import quantity
+from redshank.core.clock import known_time_zone
 from redshank.core.errors import FieldError, FileFormatError
 from redshank.core.ports import Store
 from redshank.core.queries import Sensors
@@ -27,10 +28,11 @@ from redshank.pipeline.runner import Runner
 
 Text = Annotated[str, Field(max_length=256)]
 Bound = Annotated[float, Field(allow_inf_nan=False)]
+TimeZone = Annotated[str, AfterValidator(known_time_zone)]
 Result = Literal["created", "updated", "unchanged", "rejected"]
 
 RESULTS: tuple[Result, ...] = ("created", "updated", "unchanged", "rejected")
-PLAIN = ("name", "site", "latitude", "longitude", "exposure", "owner", "budget")
+PLAIN = ("name", "site", "latitude", "longitude", "exposure", "timezone", "owner", "budget")
 NUMBERS = frozenset(("latitude", "longitude", "budget", "minimum", "maximum"))
 TAG, CHANNEL = "tag.", "channel."
 WAIT_SECONDS = 60.0
@@ -59,6 +61,9 @@ class SensorChanges(BaseModel):
     latitude: float | None = Field(None, ge=-90, le=90, allow_inf_nan=False)
     longitude: float | None = Field(None, ge=-180, le=180, allow_inf_nan=False)
     exposure: Literal["", "indoor", "outdoor", "mobile"] = ""
+    timezone: TimeZone = Field(
+        "", description="IANA name such as `Europe/Berlin`; empty for that of the site"
+    )
     owner: Text = ""
     tags: dict[Text, Annotated[str, Field(max_length=4096)]] = Field({}, max_length=256)
     budget: float | None = Field(None, gt=0, lt=100_000, allow_inf_nan=False)

@@ -18,6 +18,7 @@ export interface Sensor {
   latitude: number | null;
   longitude: number | null;
   exposure: string | null;
+  timezone: string;
   source: string | null;
   tags: Record<string, string>;
   status: Status;

@@ -116,7 +116,7 @@ def export_sensors(context: Service, text: Text = "", site: Site = None) -> Stre
 async def import_sensors(request: Request) -> Answer:
     """Empty cells change nothing, unknown sensors are registered, good lines are kept beside bad.
 
-    Columns: `sensor_id, name, site, latitude, longitude, exposure, owner, budget`, `tag.NAME` and
+    Columns: `sensor_id, name, site, latitude, longitude, exposure, timezone, owner, budget`, `tag.NAME` and
     `channel.NAME.unit|title|minimum|maximum`; only the first is needed.
     """
     context: Context = request.app.state.context

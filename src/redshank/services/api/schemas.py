@@ -144,6 +144,7 @@ class SensorOut(BaseModel):
     latitude: float | None
     longitude: float | None
     exposure: str
+    timezone: str
     owner: str
     source: str
     tags: dict[str, str]

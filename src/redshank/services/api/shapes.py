@@ -61,6 +61,7 @@ def sensor_json(status: SensorStatus) -> Json:
         "latitude": info.latitude,
         "longitude": info.longitude,
         "exposure": info.exposure,
+        "timezone": info.timezone,
         "owner": info.owner,
         "source": info.source,
         "tags": dict(info.tags),
