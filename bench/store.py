@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from common import facts, options, percentiles, show
-from redshank.adapters.store.sqlite import SqliteStore
+from redshank.adapters.store.sqlite import SqliteReader, SqliteStore
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.ports import Commit
@@ -35,6 +35,8 @@ from redshank.core.queries import (
     StoreTotals,
 )
 from redshank.core.records import Checkpoint, Verdicts
+from redshank.core.table_writer import write_parts
+from redshank.services.export import Wanted, export
 
 COMMIT = 10_000
 START = 1_700_000_000_000_000
@@ -160,7 +162,23 @@ def year(days: int, folder: Path) -> dict[str, float]:
     found = {name: best(lambda query=query: store.read(query)) for name, query in queries.items()}
     store.close()
     found["opening"] = best(lambda: SqliteStore(path).close())
+    found |= exports(path, folder, days * 1440 * 7)
     return found | {"bytes per reading, verdict included": path.stat().st_size / (days * 1440)}
+
+
+def exports(path: Path, folder: Path, values: int) -> dict[str, float]:
+    """The whole sensor into a file, by a reader beside the writer."""
+    found = {}
+    for name, target in (("CSV", "year.csv"), ("Parquet", "year.parquet")):
+        store = SqliteReader(path)
+        began = time.perf_counter()
+        table = export(store, Wanted(["sensor-0"]))
+        write_parts(folder / target, table.columns, table.parts)
+        seconds = time.perf_counter() - began
+        store.close()
+        found[f"export of all to {name}"] = seconds * 1e3
+        found[f"export to {name}, 1000 values/s"] = values / seconds / 1e3
+    return found
 
 
 def fleet(sensors: int, folder: Path) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redshank.adapters.bus.memory import MemoryBus
-from redshank.adapters.sources.mqtt import Broker, Mqtt, listen
+from redshank.adapters.sources.mqtt import Broker, Mqtt, MqttLetters, listen
 from redshank.adapters.sources.mqtt import Discovered as Discovered
 from redshank.adapters.sources.opensensemap import (
     Archive,
@@ -30,6 +30,7 @@ from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteReader, SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.config import Config
+from redshank.core.letters import LetterReaders, ReadLetter
 from redshank.core.ports import (
     AcknowledgedSource,
     AlertChannel,
@@ -39,7 +40,7 @@ from redshank.core.ports import (
     Source,
     Store,
 )
-from redshank.core.queries import Sensors
+from redshank.core.queries import Cursor, Sensors
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
 from redshank.core.wide import WideTable, wide_table
@@ -48,9 +49,9 @@ from redshank.pipeline import budget as budgets
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.services.context import Context, FetchBoxes
-from redshank.services.fetch import Tell, collect_box, store_box
+from redshank.services.fetch import collect_box, store_box
 from redshank.services.ingest import Ingest, deliver
-from redshank.services.ingest_report import BoxReport
+from redshank.services.ingest_report import BoxReport, FetchOrder, Tell
 from redshank.services.notify import Notifier
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ PATIENCE = 900.0
 """Seconds that a fetch waits for a failing server altogether; the rest is left for later."""
 STORE_NAME = "redshank.sqlite"
 """The store's file in the data folder."""
+ADDRESS_NAME = "redshank.address"
+"""Holds the address of the redshank that uses the folder, while it answers calls."""
 RESTART_SECONDS = 30.0
 """After an error that somebody must mend, a live source is tried again this much later."""
 
@@ -88,9 +91,30 @@ def open_store(config: Config, in_memory: bool = False) -> Iterator[Store]:
     retention = None if config.retention_days is None else config.retention_days * DAY
     store = SqliteStore(None if in_memory else store_path(config), retention)
     try:
+        if not in_memory:
+            _address_file(config).unlink(missing_ok=True)  # of one that was killed
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def noting_address(config: Config, url: str) -> Iterator[None]:
+    """Leave word in the data folder where the redshank that holds it answers calls."""
+    file = _address_file(config)
+    file.write_text(url, "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def noted_address(config: Config) -> str | None:
+    """Where the redshank that holds the data folder answers calls; None if it answers none."""
+    try:
+        return _address_file(config).read_text("utf-8") or None
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -125,7 +149,8 @@ async def open_service(
             runner.listen(Notifier(alerts, describe, clock))
         client = _shared_client(config, sources)
         fetch = _fetcher(config, bus, store, clock, client)
-        context = Context(config, clock, store, bus, runner, telemetry, fetch)
+        readers = letter_readers(config, store, clock)
+        context = Context(config, clock, store, bus, runner, telemetry, fetch, readers)
         runner.start()
         try:
             yield Service(context, [_ingest(context, source) for source in sources])
@@ -262,8 +287,34 @@ def mqtt_sources(config: Config) -> list[Source]:
         payload=config.mqtt_payload,
         value_path=config.mqtt_value_path,
         time_path=config.mqtt_time_path,
+        keep_alive=config.mqtt_keep_alive_seconds,
+        rebirth=config.mqtt_sparkplug_rebirth,
     )
     return [source]
+
+
+def letter_readers(config: Config, store: Store, clock: Clock) -> LetterReaders:
+    """What reads the dead letters of each source again, as it is configured now.
+
+    Raises:
+        ConfigError: when a reader is asked for: what is configured cannot be used.
+    """
+
+    def cursor(source: str) -> str | None:
+        return store.read(Cursor(source))
+
+    def of(source: str) -> ReadLetter | None:
+        if source == Mqtt.name:
+            return MqttLetters(
+                config.mqtt_topics,
+                payload=config.mqtt_payload,
+                value_path=config.mqtt_value_path,
+                time_path=config.mqtt_time_path,
+                cursor=cursor(source),
+            )
+        return None
+
+    return of
 
 
 async def discover_mqtt(config: Config, seconds: float) -> Discovered:
@@ -292,6 +343,10 @@ def described(store: Store, sensor_id: str) -> SensorInfo:
     """What is registered of a sensor; the bare id if nothing is."""
     found = store.read(Sensors(sensor_ids=[sensor_id], limit=1))
     return found[0].info if found else SensorInfo(sensor_id)
+
+
+def _address_file(config: Config) -> Path:
+    return config.data_dir / ADDRESS_NAME
 
 
 def _ingest(context: Context, source: Source) -> Ingest:
@@ -383,11 +438,10 @@ def _fetcher(
 ) -> FetchBoxes:
     """Fetching on demand, by the same way as ``redshank fetch``."""
 
-    async def fetch(
-        box_ids: Sequence[str], phenomena: Sequence[str], since: int | None
-    ) -> list[BoxReport]:
-        boxes = tuple(box_ids) or config.opensensemap_boxes
-        what: dict[str, Any] = {"start": since, "phenomena": phenomena, "clock": clock}
-        return await fetch_boxes(config, bus, store, boxes, client=client, **what)
+    async def fetch(order: FetchOrder, tell: Tell | None = None) -> list[BoxReport]:
+        boxes = order.box_ids or config.opensensemap_boxes
+        span = {"start": order.start, "end": order.end}
+        what: dict[str, Any] = {**span, "phenomena": order.phenomena, "clock": clock}
+        return await fetch_boxes(config, bus, store, boxes, tell, order.again, client, **what)
 
     return fetch

@@ -92,6 +92,49 @@ def test_kills_in_the_middle_of_a_fetch_change_nothing(server, tmp_path):
     assert_complete(server, tmp_path / "data" / "redshank.sqlite")
 
 
+def test_a_running_redshank_fetches_and_is_killed_meanwhile(server, launch, tmp_path):
+    chance = random.Random(7)
+    fetch = Fetch(server, tmp_path)
+    settings = {
+        "opensensemap_url": server.url,
+        "opensensemap_archive_url": "",
+        "opensensemap_spacing_seconds": 0.01,
+        "log_level": "ERROR",
+    }
+    running, broken = launch(**settings), 0
+    for _ in range(KILLS // 2):
+        process = fetch.start()
+        enough = len(server.requests) + chance.randrange(1, 9)
+        deadline = time.monotonic() + 60
+        while len(server.requests) < enough and process.poll() is None:
+            assert time.monotonic() < deadline, "it does not fetch"
+            threading.Event().wait(0.002)
+        threading.Event().wait(chance.uniform(0, 0.1))
+        running.kill()
+        _, err = process.communicate(timeout=60)
+        assert f"http://127.0.0.1:{running.port} is using" in err.decode()
+        assert process.returncode == 0 or "cannot be reached" in err.decode()
+        broken += process.returncode != 0
+        running.start()
+    assert broken
+    out, err = fetch.start().communicate(timeout=120)
+    (report,) = json.loads(out)["boxes"]
+    assert (report["error"], report["conflicts"]) == (None, 0), err.decode()
+    assert_exported(tmp_path)
+    assert running.stop() == 0
+    assert_complete(server, tmp_path / "data" / "redshank.sqlite")
+
+
+def assert_exported(folder) -> None:
+    """Exports work while a redshank is running, and after it was killed."""
+    command = [sys.executable, "-m", "redshank.cli", "export", BOX, "-o", "out.csv"]
+    done = subprocess.run(
+        [*command, "--data", str(folder / "data")], cwd=folder, env=own_environment(), check=False
+    )
+    assert done.returncode == 0
+    assert len((folder / "out.csv").read_bytes().splitlines()) == DAYS * DAY // MINUTE + 1
+
+
 def assert_complete(server: Server, path) -> None:
     """Every value of the server is in the store, once, and nothing besides."""
     store = SqliteStore(path)

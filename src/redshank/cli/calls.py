@@ -6,6 +6,7 @@ implementation of everything and one writer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import httpx
 
 from redshank import wiring
 from redshank.cli.console import settings
-from redshank.cli.serving import address, run_loop
+from redshank.cli.serving import run_loop
 from redshank.core.config import Config
 from redshank.core.errors import (
     InputError,
@@ -60,6 +61,19 @@ class Calls:
         """The answer as text."""
         return (await self._call("GET", path, **how)).text
 
+    async def lines(self, path: str, **how: Any) -> AsyncIterator[Any]:
+        """Parsed lines of the answer to a POST, as they come."""
+        accept = {"Accept": "application/x-ndjson"}
+        try:
+            async with self._client.stream("POST", path, headers=accept, **how) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise _refusal(answer)
+                async for line in answer.aiter_lines():
+                    yield json.loads(line)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise self._unreachable(error) from error
+
     async def _call(self, method: str, path: str, **how: Any) -> httpx.Response:
         return _good(await self._sent(method, path, **how))
 
@@ -67,8 +81,11 @@ class Calls:
         try:
             return await self._client.request(method, path, **how)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error) or type(error).__name__
-            raise SourceError(f"{self._client.base_url} cannot be reached: {why}") from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> SourceError:
+        why = str(error) or type(error).__name__
+        return SourceError(f"{self._client.base_url} cannot be reached: {why}")
 
 
 def ask(
@@ -111,12 +128,25 @@ async def _calling(url: str | None, data: Path | None, new: bool) -> AsyncIterat
             try:
                 service = await stack.enter_async_context(wiring.open_service(config))
             except StoreError:
-                url = address(config.host, config.port)
-                if not await _answers(config, url):
+                url = await running(config)
+                if url is None:
                     raise
             else:
                 inside = httpx.ASGITransport(create_app(service.context))
         yield Calls(await stack.enter_async_context(_client(config, url or _INSIDE, inside)))
+
+
+@asynccontextmanager
+async def calling(config: Config, url: str) -> AsyncIterator[Calls]:
+    """Calls of the service at this address, with the key of the configuration."""
+    async with _client(config, url) as client:
+        yield Calls(client)
+
+
+async def running(config: Config) -> str | None:
+    """The address of the redshank that uses the data folder; None if it answers no calls."""
+    url = wiring.noted_address(config)
+    return url if url and await _answers(config, url) else None
 
 
 def _check_store(config: Config, new: bool) -> None:

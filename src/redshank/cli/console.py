@@ -37,6 +37,11 @@ def say(text: str) -> None:
     console().print(Text(text), soft_wrap=True)
 
 
+def tell(text: str) -> None:
+    """A line for people on standard error, beside output for machines."""
+    console(stderr=True).print(Text(text), soft_wrap=True)
+
+
 def complain(text: str) -> None:
     """What went wrong, on standard error."""
     lines = text.splitlines() or ["failed"]

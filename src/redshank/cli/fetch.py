@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from redshank.cli.console import Tracker, complain, print_json, print_table, say, settings, tracking
+from redshank.cli.console import (
+    Tracker,
+    complain,
+    print_json,
+    print_table,
+    say,
+    settings,
+    tell,
+    tracking,
+)
 from redshank.cli.given import check_format, moment
-from redshank.core.errors import ConfigError
+from redshank.core.clock import format_time
+from redshank.core.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from redshank.cli.calls import Calls
     from redshank.core.config import Config
     from redshank.services.ingest_report import BoxReport
 
@@ -55,7 +67,8 @@ def fetch(
 ) -> None:
     """Fetch the past of boxes: into the store, scored in time order, or into one wide file.
 
-    An interrupted fetch goes on where it ended when it is started again.
+    An interrupted fetch goes on where it ended when it is started again. Where a redshank is
+    running on the data folder, that one fetches.
     """
     what = {"start": moment(start), "end": moment(end), "phenomena": tuple(phenomenon or ())}
     if None not in (what["start"], what["end"]) and what["start"] >= what["end"]:  # type: ignore[operator]
@@ -78,10 +91,41 @@ async def _into_store(
     config: Config, boxes: Sequence[str], what: dict[str, Any], again: bool, track: Tracker
 ) -> list[BoxReport]:
     from redshank import wiring
+    from redshank.cli.calls import calling, running
 
-    async with wiring.open_service(config) as service:
+    async with AsyncExitStack() as stack:
+        try:
+            service = await stack.enter_async_context(wiring.open_service(config))
+        except StoreError:
+            url = await running(config)
+            if url is None:
+                raise
+            tell(f"the redshank at {url} is using {config.data_dir}: it fetches into its store")
+            calls = await stack.enter_async_context(calling(config, url))
+            return await _by_running(calls, boxes, what, again, track)
         bus, store = service.context.bus, service.context.store
         return await wiring.fetch_boxes(config, bus, store, boxes, track, again, **what)
+
+
+async def _by_running(
+    calls: Calls, boxes: Sequence[str], what: dict[str, Any], again: bool, track: Tracker
+) -> list[BoxReport]:
+    """Have the running redshank fetch, box by box; it ends with this command, and goes on later."""
+    from redshank.services.ingest_report import BoxReport
+
+    span = {"since": what["start"], "until": what["end"]}
+    query = {name: format_time(time) for name, time in span.items() if time is not None}
+    reports: list[BoxReport] = []
+    for number, box in enumerate(boxes):
+        asked = {**query, "box_id": box, "phenomenon": what["phenomena"], "again": again}
+        async for line in calls.lines("/ingest", params=asked):
+            if "error" in line:
+                raise StoreError(line["error"])
+            if "progress" in line:
+                track((number + line["progress"]) / len(boxes), line["text"])
+            else:
+                reports += (BoxReport(**report) for report in line["boxes"])
+    return reports
 
 
 def _into_file(

@@ -75,7 +75,8 @@ async def host(config: Config, sources: Sequence[Source], events: Events) -> Non
             reading.add_done_callback(lambda task: stop.set() if _crashed(task) else None)
             stopping = asyncio.create_task(_stop_reading(stop, reading))
             try:
-                await serve(create_app(service.context), listener, stop, on_ready=on_ready)
+                with wiring.noting_address(config, url):
+                    await serve(create_app(service.context), listener, stop, on_ready=on_ready)
             finally:
                 stop.set()
                 await stopping

@@ -12,14 +12,10 @@ from redshank.core.letters import LetterReaders, ReadLetter
 from redshank.core.ports import Bus, Store
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline.runner import Runner
-from redshank.services.ingest_report import BoxReport
+from redshank.services.ingest_report import BoxReport, FetchOrder, Tell
 
-FetchBoxes = Callable[[Sequence[str], Sequence[str], "int | None"], Awaitable[Sequence[BoxReport]]]
-"""``await fetch(box_ids, phenomena, since)``: fetch now, store and score, and report.
-
-No ids means the configured boxes, no phenomena means all of them; ``since`` is an event time in
-microseconds, None for where the last fetch ended.
-"""
+FetchBoxes = Callable[[FetchOrder, "Tell | None"], Awaitable[Sequence[BoxReport]]]
+"""``await fetch(order, tell)``: fetch now, store and score, tell on the way, and report."""
 
 
 @dataclass(frozen=True, slots=True)

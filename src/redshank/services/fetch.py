@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol, cast
 
@@ -11,10 +11,7 @@ from redshank.core.errors import NotFoundError, SourceError
 from redshank.core.ports import Bus, Parcel, Receipt, Source, Store
 from redshank.core.queries import Cursor, Sensors
 from redshank.services.ingest import add, deliver
-from redshank.services.ingest_report import BoxReport
-
-Tell = Callable[[float, str], None]
-"""Called with the share that is done, 0 to 1, and a few words."""
+from redshank.services.ingest_report import BoxReport, Tell
 
 
 class BoxSource(Source, Protocol):

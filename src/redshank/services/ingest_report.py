@@ -1,8 +1,31 @@
-"""What a fetch on demand brings back, one report per openSenseMap box."""
+"""What a fetch on demand is asked for and brings back, one report per openSenseMap box."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Tell = Callable[[float, str], None]
+"""Called with the share that is done, 0 to 1, and a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOrder:
+    """What is to be fetched.
+
+    Attributes:
+        box_ids: of these boxes; none for the configured ones.
+        phenomena: titles or channels; none for all.
+        start: event time, microseconds; None for two days before the end.
+        end: likewise, not included; None for the newest value.
+        again: also what is known to be read.
+    """
+
+    box_ids: tuple[str, ...] = ()
+    phenomena: tuple[str, ...] = ()
+    start: int | None = None
+    end: int | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

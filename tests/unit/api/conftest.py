@@ -21,7 +21,7 @@ from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.services.api import create_app
 from redshank.services.context import Context
-from redshank.services.ingest_report import BoxReport
+from redshank.services.ingest_report import BoxReport, FetchOrder, Tell
 
 NOW = parse_time("2026-02-01T00:00:00Z")
 
@@ -63,9 +63,11 @@ def make_context(**settings: Any) -> tuple[Context, FakeClock, list[Any]]:
     pipeline = Pipeline(Budget(settings.get("alarm_budget", 3.0)), SensorInfo)
     runner = Runner(bus, store, pipeline, clock, telemetry)
 
-    async def fetch(boxes: Any, phenomena: Any, since: Any) -> list[BoxReport]:
-        fetched.append((boxes, phenomena, since))
-        return [BoxReport(box, "Schnus", read=2, stored=2) for box in boxes]
+    async def fetch(order: FetchOrder, tell: Tell | None = None) -> list[BoxReport]:
+        fetched.append(order)
+        if tell is not None:
+            tell(0.5, "1 value read")
+        return [BoxReport(box, "Schnus", read=2, stored=2) for box in order.box_ids]
 
     config = Config(**settings)
     return Context(config, clock, store, bus, runner, telemetry, fetch), clock, fetched

@@ -1,5 +1,6 @@
 """Health, metrics, settings, dead letters, fetching now, and the interface's own description."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from redshank.core.errors import StoreError
 from redshank.services.context import Progress
+from redshank.services.ingest_report import FetchOrder
 
 DOCS = Path(__file__).parents[3] / "docs" / "http.md"
 BOX = "5" * 24
@@ -86,18 +88,31 @@ def test_boxes_are_fetched_now(service, method):
     answer = service.call(method, f"/ingest?{query}").json()
     assert answer["boxes"][0]["box_id"] == BOX
     assert answer["boxes"][0]["unmapped"] == []
-    ((boxes, phenomena, since),) = service.fetched
-    assert (boxes, phenomena) == ((BOX,), ("Temperatur",))
-    assert since == 1_769_731_200_000_000
+    (order,) = service.fetched
+    assert (order.box_ids, order.phenomena) == ((BOX,), ("Temperatur",))
+    assert order.start == 1_769_731_200_000_000
+    assert (order.end, order.again) == (None, False)
+
+
+def test_a_fetch_tells_how_far_it_is(service):
+    query = f"box_id={BOX}&until=2026-01-30T00:00:00Z&again=1"
+    answer = service.call.post(f"/ingest?{query}", headers={"Accept": "application/x-ndjson"})
+    first, last = map(json.loads, answer.text.splitlines())
+    assert first == {"progress": 0.5, "text": "1 value read"}
+    assert last["boxes"][0]["box_id"] == BOX
+    (order,) = service.fetched
+    assert (order.start, order.end, order.again) == (None, 1_769_731_200_000_000, True)
 
 
 def test_configured_boxes_are_fetched_where_none_is_named(start):
     service = start(opensensemap_boxes=(BOX,))
     service.call.post("/ingest")
-    assert service.fetched == [((BOX,), (), None)]
+    assert service.fetched == [FetchOrder((BOX,))]
 
 
-@pytest.mark.parametrize("query", ["", "box_id=../../etc", "box_id=" + BOX + "&since=x"])
+@pytest.mark.parametrize(
+    "query", ["", "box_id=../../etc", "box_id=" + BOX + "&since=x", f"box_id={BOX}&since=2&until=1"]
+)
 def test_a_fetch_that_makes_no_sense_is_refused(service, query):
     assert service.call.post(f"/ingest?{query}").status_code == 422
     assert service.fetched == []

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import redshank as package
+from redshank import wiring
 from redshank.core.clock import DAY, HOUR, parse_time
+from redshank.core.config import Config
 from redshank.core.tabular import TableFile
 from support.opensensemap import Server
 
@@ -64,6 +66,19 @@ def test_fetching_into_the_store_twice_and_exporting_it(redshank, osm, tmp_path)
     assert float(rows[0]["pressure"]) == 1013.25
     assert redshank("export", "nobody", "-o", "out.csv").status == 1
     assert redshank("export", BOX, "-o", "out.xls").status == 2
+
+
+def test_exporting_beside_whoever_holds_the_store(redshank, osm, tmp_path):
+    redshank("fetch", BOX, *SPAN)
+    with wiring.open_store(Config(data_dir=tmp_path / "redshank-data")):
+        assert redshank("export", BOX, "-o", "out.csv", "--units").status == 0
+        taken = redshank("fetch", BOX, *SPAN)
+        assert (taken.status, "another redshank" in taken.err) == (1, True)
+    assert (
+        (tmp_path / "out.csv")
+        .read_text()
+        .startswith("timestamp,sensor_id,pressure [hPa],temperature [°C]\n")
+    )
 
 
 def test_fetching_into_one_file(redshank, osm, tmp_path):
