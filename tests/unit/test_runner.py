@@ -10,7 +10,7 @@ import pytest
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch, Reading, batches
-from redshank.core.clock import DAY, MINUTE, SECOND, FakeClock
+from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, FakeClock
 from redshank.core.errors import OverloadedError, StoreError
 from redshank.core.ports import Commit, Parcel, Receipt
 from redshank.core.queries import (
@@ -27,6 +27,7 @@ from redshank.core.telemetry import Telemetry
 from redshank.pipeline.budget import Budget, preview
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
+from redshank.pipeline.sharing import shared_out
 from redshank.wiring import described
 
 START = 1_700_000_000 * SECOND
@@ -40,7 +41,8 @@ class Service:
         self.store = store
         self.bus = MemoryBus(limit)
         pipeline = Pipeline(Budget(budget), lambda sensor_id: described(store, sensor_id))
-        self.runner = Runner(self.bus, store, pipeline, FakeClock(LATER), Telemetry())
+        self.clock = FakeClock(LATER)
+        self.runner = Runner(self.bus, store, pipeline, self.clock, Telemetry())
         self.runner.start()
 
     def send(self, *parts, **more):
@@ -165,6 +167,29 @@ def test_a_changed_budget_keeps_what_sensors_were_given_meanwhile(service):
     changed = service.runner.set_budget(2.0)
     own.result(30)
     assert changed.result(30) == service.runner.budget == Budget(2.0, {sensor_id: 20.0})
+
+
+def test_sensors_that_come_and_go_change_the_shares(service):
+    service.send(week("a", rows=50))
+    service.runner.set_budget(per_fleet_day=1.0).result(30)
+    assert service.runner.budget.per_sensor_month == pytest.approx(30.0)
+    shared = threading.Event()
+    service.runner.listen(lambda commit: "budget" in commit.settings and shared.set())
+    service.send(week("b", rows=50))
+    service.clock.advance(2 * HOUR / 1e6)
+    assert shared.wait(30)
+    assert service.runner.budget.per_sensor_month == pytest.approx(15.0)
+    shared.clear()
+    service.runner.write(Commit(sensors_removed=["a"])).result(30)
+    service.clock.advance(2 * HOUR / 1e6)
+    assert shared.wait(30)
+    assert service.runner.budget.per_sensor_month == pytest.approx(30.0)
+
+
+def test_sensors_not_heard_of_for_a_month_take_no_part(service):
+    service.send(week("old", rows=50), week("new", rows=50, start=START + 60 * DAY))
+    budget = Budget(per_fleet_day=1.0)
+    assert shared_out(service.store, budget).per_sensor_month == pytest.approx(30.0)
 
 
 def test_marked_incidents_survive_a_quieter_budget(service):

@@ -53,21 +53,27 @@ class Budget:
             opens; from the configuration, not stored.
     """
 
+LIMIT = 100_000.0
+"""Budgets of a sensor and 30 days are below this."""
+
     per_sensor_month: float = 3.0
     own: Mapping[str, float] = field(default_factory=dict)
     confirmation: Confirmation = AT_ONCE
 
     def __post_init__(self) -> None:
         for name, value in (("per_sensor_month", self.per_sensor_month), *self.own.items()):
-            if not 0 < value < 100_000:
+            if not 0 < value < LIMIT:
                 raise FieldError(name, value, "is not an alarm budget: use more than 0, e.g. 3")
 
     def for_sensor(self, sensor_id: str) -> float:
+        per_fleet_day: false alarms of all sensors together in a day, where that was chosen;
+            ``per_sensor_month`` is then everybody's share (:mod:`redshank.pipeline.sharing`).
         """The budget of one sensor."""
         return self.own.get(sensor_id, self.per_sensor_month)
 
     def with_own(self, infos: Iterable[SensorInfo]) -> Budget:
         """The same with these sensors' budgets of their own."""
+    per_fleet_day: float | None = None
         own = dict(self.own)
         for info in infos:
             own.pop(info.sensor_id, None)
@@ -77,12 +83,23 @@ class Budget:
 
     def to_setting(self) -> dict[str, Any]:
         """JSON-able form, as it is stored."""
-        return {"per_sensor_month": self.per_sensor_month, "own": dict(self.own)}
+        stored: dict[str, Any] = {
+            "per_sensor_month": self.per_sensor_month,
+            "own": dict(self.own),
+        }
+        if self.per_fleet_day is not None:
+            stored["per_fleet_day"] = self.per_fleet_day
+        return stored
 
     @classmethod
     def from_setting(cls, stored: Mapping[str, Any], confirmation: Confirmation) -> Budget:
         """From its stored form."""
-        return cls(stored["per_sensor_month"], stored.get("own", {}), confirmation)
+        return cls(
+            stored["per_sensor_month"],
+            stored.get("own", {}),
+            confirmation,
+            stored.get("per_fleet_day"),
+        )
 
 
 def load(store: Store, default: float, confirmation: Confirmation = AT_ONCE) -> Budget:

@@ -393,6 +393,12 @@ class Pipeline:
         return self.checkpoints([self._slot[sensor_id] for sensor_id in sensor_ids])
 
     def rebudget(self, budget: Budget, rebuilt: Rebuilt) -> list[Checkpoint]:
+    def share_out(self, budget: Budget) -> None:
+        """Go on under another budget from here; the past stays as it was told."""
+        self.budget = budget
+        for sensor_id, slot in self._slot.items():
+            self._engine.budget[slot] = budget.for_sensor(sensor_id)
+
         """Go on under another budget; the changed state of all sensors in memory."""
         self.budget = budget
         for sensor_id, slot in self._slot.items():

@@ -30,7 +30,7 @@ import numpy as np
 
 from redshank.core.batch import Batch
 from redshank.core.channels import quantity
-from redshank.core.clock import SECOND, Clock
+from redshank.core.clock import HOUR, SECOND, Clock
 from redshank.core.errors import StoreError
 from redshank.core.ports import Bus, Commit, Listener, Message, Parcel, Receipt, Store
 from redshank.core.queries import Incidents, RecoverSensors, Sensors, Setting
@@ -45,7 +45,7 @@ from redshank.core.records import (
 )
 from redshank.core.registry import Edit, completed
 from redshank.core.telemetry import Telemetry
-from redshank.pipeline import accepted, amend
+from redshank.pipeline import accepted, amend, sharing
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import fresh, gather
@@ -100,6 +100,7 @@ class Runner:
         )
         self._asleep, self._woken = True, 0
         self._neighbours = Neighbours(store)
+        self._shared_for = (0, 0)
         self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
     # --- life ---
@@ -171,14 +172,23 @@ class Runner:
 
         return self._ask(ask)
 
-    def set_budget(self, per_sensor_month: float) -> Future[Budget]:
+    def set_budget(
+        self, per_sensor_month: float | None = None, per_fleet_day: float | None = None
+    ) -> Future[Budget]:
         """Change the alarm budget, for the last 30 days too; the budget that is in force then.
 
         Sensors with a budget of their own keep it, as it stands by the time of the change.
+
+        Args:
+            per_sensor_month: for each sensor and 30 days; or
+            per_fleet_day: for all of them together and a day, shared out anew as they come and go.
         """
 
         def ask() -> Budget:
-            budget = replace(self.budget, per_sensor_month=per_sensor_month)
+            budget = replace(self.budget, per_fleet_day=per_fleet_day)
+            if per_sensor_month is not None:
+                budget = replace(budget, per_sensor_month=per_sensor_month)
+            budget = sharing.shared_out(self._store, budget)
             commit = self._rebudgeted(budget)
             self._store.write(commit)
             self._tell(commit)
@@ -196,7 +206,7 @@ class Runner:
             known = {status.info.sensor_id: status.info for status in self._stored(list(edits))}
             edited = [edit(known.get(sensor_id)) for sensor_id, edit in edits.items()]
             infos = [info for info in edited if info is not None]
-            budget = self.budget.with_own(infos)
+            budget = sharing.shared_out(self._store, self.budget.with_own(infos))
             commit = Commit() if budget == self.budget else self._rebudgeted(budget)
             commit = replace(commit, sensors=infos)
             self._store.write(commit)
@@ -428,6 +438,7 @@ class Runner:
                 self._amend()
             if due:
                 self._look_for_silence()
+                self._share_out()
             woken = self._wake() if idle and self._asleep else False
             more = self._store.maintain(self._clock.now())
             self._untidy = more or woken or bool(self._late)
@@ -445,6 +456,19 @@ class Runner:
         self._adopt(self._pipeline.asleep([status.info.sensor_id for status in known]))
         self._asleep = len(known) == WAKE
         return self._asleep
+
+    def _share_out(self) -> None:
+        """Sensors that came or went change everybody's share of a fleet budget, from now on."""
+        state = len(self._pipeline), self._clock.now() // HOUR
+        if state == self._shared_for:
+            return
+        self._shared_for = state
+        budget = sharing.shared_out(self._store, self.budget)
+        if budget != self.budget:
+            commit = Commit(settings={budgets.SETTING: budget.to_setting()})
+            self._store.write(commit)
+            self._pipeline.share_out(budget)
+            self._tell(commit)
 
     def _look_for_silence(self) -> None:
         incidents = self._silences.look(self._clock.now())

@@ -276,7 +276,46 @@ def test_the_budget_says_what_is_promised_and_what_came(watched):
     assert answer["per_sensor_month"] == 3.0
     assert answer["promised"]["sensor_months"] == pytest.approx(months)
     assert answer["promised"]["incidents"] == pytest.approx(3 * months)
-    assert answer["measured"]["incidents"] == 1
+    assert answer["measured"]["incidents"] == answer["measured"]["unmarked"] == 1
+    assert answer["measured"]["false"]["count"] == 0
+    maybe = answer["measured"]["false_or_unmarked"]
+    assert maybe["per_sensor_month"] == pytest.approx(1 / months)
+    assert maybe["low"] == pytest.approx(0.0253 / months, rel=0.01)
+    assert maybe["high"] == pytest.approx(5.572 / months, rel=0.01)
+    assert (answer["verdict"], answer["sensors"]) == ("kept", 1)
+    assert answer["fleet_per_day"] == pytest.approx(0.1)
+    assert answer["too_slow"] == {"count": 0, "sensors": []}
+
+
+def test_marks_say_which_incidents_were_false_alarms(watched):
+    call = watched.call
+    path = f"/incidents/{incident(call)['id']}/feedback"
+    call.put(path, json={"feedback": "false"})
+    answer = call.get("/budget?sensor_id=greenhouse-1").json()
+    assert answer["measured"]["false"] == answer["measured"]["false_or_unmarked"]
+    assert answer["measured"]["false"]["count"] == 1
+    call.put(path, json={"feedback": "real"})
+    answer = call.get("/budget").json()
+    assert answer["measured"]["incidents"] == answer["measured"]["marked_real"] == 1
+    assert answer["measured"]["false_or_unmarked"]["count"] == 0
+    assert call.get("/budget?sensor_id=nobody").status_code == 404
+
+
+def test_metrics_tell_what_the_budget_promises_and_brought(watched):
+    call = watched.call
+    text = call.get("/metrics").text
+    assert "redshank_budget_per_sensor_month 3.0" in text
+    assert 'redshank_budget_incidents{mark="none"} 1.0' in text
+    rates = call.get("/metrics", headers={"Accept": "application/json"}).json()
+    low, high = (
+        next(
+            line["value"]
+            for line in rates["redshank_budget_false_per_sensor_month"]
+            if line["labels"] == {"counted": "false_or_unmarked", "value": end}
+        )
+        for end in ("low", "high")
+    )
+    assert low < 1 / rates["redshank_budget_sensor_months"] < high
 
 
 def test_a_preview_changes_nothing(watched):
@@ -299,8 +338,15 @@ def test_a_changed_budget_holds_for_the_past_and_answers_like_a_preview(watched)
 
 
 def test_a_budget_for_the_fleet_and_day_is_shared_out(watched):
-    answer = watched.call.put("/budget", json={"per_fleet_day": 0.5}).json()
+    call = watched.call
+    answer = call.put("/budget", json={"per_fleet_day": 0.5}).json()
     assert answer["per_sensor_month"] == pytest.approx(15.0)
+    call("PATCH", "/sensors/greenhouse-1", json={"budget": 5.0})
+    answer = call.get("/budget").json()
+    assert answer["per_fleet_day"] == 0.5
+    assert answer["fleet_per_day"] == pytest.approx(5.0 / 30)
+    answer = call.put("/budget", json={"per_sensor_month": 2.0}).json()
+    assert call.get("/budget").json()["per_fleet_day"] is None
 
 
 @pytest.mark.parametrize(
@@ -323,7 +369,8 @@ def test_an_empty_redshank_answers_everything(call):
     assert call.get("/incidents").json() == {"total": 0, "open": 0, "incidents": []}
     assert call.get("/budget").json()["promised"]["sensor_months"] == 0
     assert call.get("/budget/preview?per_sensor_month=5").json()["count"] == 0
-    assert call.put("/budget", json={"per_fleet_day": 1}).status_code == 422
+    assert call.get("/budget").json()["verdict"] == "unknown"
+    assert call.put("/budget", json={"per_fleet_day": 1}).json()["per_sensor_month"] == 30.0
     assert call.get("/anomalies").json() == call.get("/events/latest").json() == []
 
 

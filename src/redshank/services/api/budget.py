@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from redshank.core.clock import DAY
 from redshank.core.ports import Store
-from redshank.core.queries import CountIncidents, CountSensors, Incidents, Sensors, StoreTotals
-from redshank.core.records import SensorStatus
+from redshank.core.queries import Incidents
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.budget import Budget
 from redshank.services.api.answers import Answer, finite, time_text
 from redshank.services.api.bodies import BudgetIn
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import WAIT_SECONDS, SensorId, Service, responses
-from redshank.services.api.problems import Problem
 from redshank.services.api.schemas import BudgetOut, PreviewOut
-from redshank.services.api.shapes import MONTH_DAYS, months, sensor_names
+from redshank.services.api.shapes import MONTH_DAYS, sensor_names, sensor_status
 from redshank.services.context import Context
+from redshank.services.promise import Kept, kept
 
 router = APIRouter(prefix="/budget", tags=["alarm budget"], route_class=JsonRoute)
 
 PerMonth = Annotated[float, Query(gt=0, lt=100_000, allow_inf_nan=False)]
 Days = Annotated[float, Query(gt=0, le=3660)]
-_PAGE = 1000
+_NAMED = 20
+"""Sensors that report too seldom are named up to so many."""
 
 
 @router.get(
-    "", summary="The alarm budget in force", response_model=BudgetOut, responses=responses(503)
+    "",
+    summary="The alarm budget in force",
+    response_model=BudgetOut,
+    responses=responses(404, 422, 503),
 )
-def get_budget(context: Service) -> Answer:
-    """What was promised for the last 30 days up to the newest reading, and what came."""
+def get_budget(context: Service, sensor_id: SensorId = None) -> Answer:
+    """What was promised for the last 30 days up to the newest reading, and what came.
+
+    Counted are incidents that opened in these days. Those marked `false` are false alarms for sure,
+    those without a mark may be; the rate of false alarms lies between the two that are given.
+    """
     now = _in_force(context)
-    newest = context.store.read(StoreTotals()).newest
-    start = None if newest is None else newest - round(MONTH_DAYS * DAY)
-    came = context.store.read(CountIncidents(start=start, end=newest))
-    return Answer(
-        {
-            "per_sensor_month": now.per_sensor_month,
-            "sensors_with_own": dict(now.own),
-            "promised": _promised(context.store, now, newest),
-            "measured": {
-                "incidents": came.total,
-                "marked_false": came.marked.get("false", 0),
-                "marked_real": came.marked.get("real", 0),
-                "marked_expected": came.marked.get("expected", 0),
-            },
-        }
-    )
+    if sensor_id is not None:
+        sensor_status(context.store, sensor_id)
+    return Answer(_told(now, kept(context.store, now, sensor_id)))
 
 
 @router.put(
@@ -63,8 +55,9 @@ def get_budget(context: Service) -> Answer:
 def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     """Per sensor and 30 days, or for the whole fleet and a day; answers like a preview."""
     count = len(budgets.preview(context.store, _in_force(context)))
-    per_month = _per_sensor_month(context.store, wanted)
-    new = context.runner.set_budget(per_month).result(WAIT_SECONDS)
+    new = context.runner.set_budget(wanted.per_sensor_month, wanted.per_fleet_day).result(
+        WAIT_SECONDS
+    )
     return Answer(_previewed(context.store, new, MONTH_DAYS, None, count))
 
 
@@ -119,33 +112,27 @@ def _previewed(
     }
 
 
-def _per_sensor_month(store: Store, wanted: BudgetIn) -> float:
-    if wanted.per_sensor_month is not None:
-        return wanted.per_sensor_month
-    sensors = store.read(CountSensors())["total"]
-    if not sensors:
-        raise Problem(422, "per_fleet_day: there is no sensor yet; set per_sensor_month")
-    return (wanted.per_fleet_day or 0.0) * MONTH_DAYS / sensors
-
-
-def _promised(store: Store, budget: Budget, newest: int | None) -> dict[str, Any]:
-    """Sensor months of the last 30 days, and the false alarms that they may bring."""
-    sensor_months = incidents = 0.0
-    if newest is not None:
-        start = newest - round(MONTH_DAYS * DAY)
-        for status in _all_sensors(store):
-            if status.first_seen is None or status.last_seen is None:
-                continue
-            watched = months(max(start, status.first_seen), min(newest, status.last_seen))
-            sensor_months += watched
-            incidents += watched * budget.for_sensor(status.info.sensor_id)
-    return {"days": MONTH_DAYS, "sensor_months": sensor_months, "incidents": incidents}
-
-
-def _all_sensors(store: Store) -> Iterator[SensorStatus]:
-    offset = 0
-    while page := store.read(Sensors(limit=_PAGE, offset=offset)):
-        yield from page
-        offset += len(page)
-        if len(page) < _PAGE:
-            return
+def _told(now: Budget, found: Kept) -> dict[str, Any]:
+    return {
+        "per_sensor_month": now.per_sensor_month,
+        "per_fleet_day": now.per_fleet_day,
+        "sensors_with_own": dict(now.own),
+        "sensors": found.sensors,
+        "fleet_per_day": found.fleet_per_day,
+        "promised": {
+            "days": MONTH_DAYS,
+            "sensor_months": found.sensor_months,
+            "incidents": found.promised,
+        },
+        "measured": {
+            "incidents": found.incidents,
+            "marked_false": found.marked["false"],
+            "marked_real": found.marked["real"],
+            "marked_expected": found.marked["expected"],
+            "unmarked": found.unmarked,
+            "false": asdict(found.marked_false),
+            "false_or_unmarked": asdict(found.false_or_unmarked),
+        },
+        "verdict": found.verdict,
+        "too_slow": {"count": len(found.too_slow), "sensors": found.too_slow[:_NAMED]},
+    }

@@ -289,22 +289,46 @@ class Promised(BaseModel):
     incidents: float
 
 
+class RateOut(BaseModel):
+    """A count of incidents per sensor and 30 days, with its exact 95 % Poisson interval."""
+
+    count: int
+    per_sensor_month: float | None
+    low: float | None
+    high: float | None
+
+
 class Measured(BaseModel):
-    """What came."""
+    """Incidents that opened in these days; `false` are those marked so."""
 
     incidents: int
     marked_false: int
     marked_real: int
     marked_expected: int
+    unmarked: int
+    false: RateOut
+    false_or_unmarked: RateOut
+
+
+class TooSlow(BaseModel):
+    """Sensors that report too seldom to bring as many incidents as their budget allows."""
+
+    count: int
+    sensors: list[str]
 
 
 class BudgetOut(BaseModel):
     """The alarm budget in force."""
 
     per_sensor_month: float
+    per_fleet_day: float | None
     sensors_with_own: dict[str, float]
+    sensors: int
+    fleet_per_day: float
     promised: Promised
     measured: Measured
+    verdict: Literal["kept", "unclear", "exceeded", "unknown"]
+    too_slow: TooSlow
 
 
 class PreviewIncident(BaseModel):

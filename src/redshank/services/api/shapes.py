@@ -232,8 +232,3 @@ def anomaly_scores(rate: Floats | Singles, per_month: float) -> Floats:
 def status_name(status: int) -> str:
     """``normal``, ``warning`` or ``anomaly``; a row of a sensor that still learns is normal."""
     return "normal" if status == Status.LEARNING else Status(status).name.lower()
-
-
-def months(first: int, last: int) -> float:
-    """30-day months between two event times."""
-    return max(0, last - first) / MONTH

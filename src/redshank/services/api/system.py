@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from redshank import __version__
@@ -14,6 +14,7 @@ from redshank.core.config import shown
 from redshank.core.errors import StoreError
 from redshank.core.queries import StoreTotals
 from redshank.services.api.answers import Answer
+from redshank.services.api.budget_metrics import EverythingMeasured
 from redshank.services.api.params import Service, responses
 from redshank.services.api.schemas import Health
 from redshank.services.context import Context
@@ -50,12 +51,14 @@ def ready(request: Request, context: Service) -> Answer:
     response_class=Response,
 )
 def metrics(request: Request, context: Service) -> Response:
-    """Counters, gauges and histograms of everything redshank does, and of its process."""
-    registry = context.telemetry.registry
+    """Counters, gauges and histograms of everything redshank does, and of its process; and what the
+    alarm budget promises and brought in the last 30 days."""
+    everything = EverythingMeasured(context)
     vary = {"Vary": "Accept"}
     if "application/json" in request.headers.get("accept", ""):
-        return Answer(metrics_json(registry), headers=vary)
-    return Response(generate_latest(registry), headers=vary, media_type=CONTENT_TYPE_LATEST)
+        return Answer(metrics_json(everything), headers=vary)
+    text = generate_latest(everything)
+    return Response(text, headers=vary, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(
@@ -69,7 +72,7 @@ def settings(context: Service) -> Answer:
     return Answer(shown(context.config))
 
 
-def metrics_json(registry: CollectorRegistry) -> dict[str, Any]:
+def metrics_json(registry: Collector) -> dict[str, Any]:
     """Metric name to its value, or to a list of values with their labels."""
     found: dict[str, Any] = {}
     for family in registry.collect():

@@ -1,0 +1,137 @@
+"""The alarm budget's promise against what came, for whoever shows it: HTTP, metrics, commands.
+
+What is counted: incidents that opened within the 30 days (event time) up to the newest reading,
+silences among them. An incident is a false alarm for sure when somebody marked it so; those without
+a mark may be. So the rate of false alarms lies between that of the first and that of both together.
+Incidents marked "real" or "expected" are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from redshank.core.clock import DAY, MONTH
+from redshank.core.counts import poisson_interval
+from redshank.core.ports import Readable
+from redshank.core.queries import (
+    CountIncidents,
+    SensorSpan,
+    SensorSpans,
+    StoreTotals,
+)
+from redshank.core.records import Feedback
+from redshank.pipeline.budget import Budget
+
+Verdict = Literal["kept", "unclear", "exceeded", "unknown"]
+
+MONTH_DAYS = MONTH / DAY
+ROWS_PER_INCIDENT = 100.0
+"""A sensor with fewer rows for each incident of its budget cannot spend it: an incident needs rows
+to open, to end and to be told from the next one. Found by ``bench/budget.py`` at hourly cadence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A count of incidents as a rate per sensor and 30 days.
+
+    Attributes:
+        count: how many.
+        per_sensor_month: the rate; None where nothing was watched.
+        low: lower end of its exact 95 % Poisson interval.
+        high: upper end.
+    """
+
+    count: int
+    per_sensor_month: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How well the promise was kept.
+
+    Attributes:
+        sensor_months: how long all sensors together were watched, in 30 days.
+        promised: false alarms that the budgets in force allow in that time.
+        incidents: how many opened.
+        marked: how many of them carry each mark.
+        unmarked: how many carry none.
+        marked_false: rate of those marked false.
+        false_or_unmarked: rate of these and those without a mark.
+        verdict: "exceeded" if those marked false are more than chance makes of the promise,
+            "unclear" if only together with the unmarked ones they are, else "kept"; "unknown"
+            while nothing was watched.
+        sensors: how many were heard of in that time.
+        fleet_per_day: false alarms that these together may bring in a day.
+        too_slow: those that report too seldom to spend their budget.
+    """
+
+    sensor_months: float
+    promised: float
+    incidents: int
+    marked: Mapping[Feedback, int]
+    unmarked: int
+    marked_false: Rate
+    false_or_unmarked: Rate
+    verdict: Verdict
+    sensors: int
+    fleet_per_day: float
+    too_slow: Sequence[str]
+
+
+def kept(store: Readable, budget: Budget, sensor_id: str | None = None) -> Kept:
+    """The last 30 days of all sensors, or of one."""
+    newest = store.read(StoreTotals()).newest
+    start = 0 if newest is None else newest - MONTH
+    spans = [] if newest is None else store.read(SensorSpans(start, sensor_id))
+    watched = [(span.last_seen - max(start, span.first_seen)) / MONTH for span in spans]
+    budgets = [budget.for_sensor(span.sensor_id) for span in spans]
+    months = sum(watched)
+    promised = sum(time * own for time, own in zip(watched, budgets, strict=True))
+    came = store.read(CountIncidents(sensor_id, end=newest, opened_since=start))
+    unmarked = came.total - sum(came.marked.values())
+    surely, maybe = came.marked["false"], came.marked["false"] + unmarked
+    return Kept(
+        sensor_months=months,
+        promised=promised,
+        incidents=came.total,
+        marked=came.marked,
+        unmarked=unmarked,
+        marked_false=rate(surely, months),
+        false_or_unmarked=rate(maybe, months),
+        verdict=verdict(surely, maybe, promised),
+        sensors=len(spans),
+        fleet_per_day=sum(budgets) / MONTH_DAYS,
+        too_slow=[s.sensor_id for s in spans if too_slow(s, budget.for_sensor(s.sensor_id))],
+    )
+
+
+def rate(count: int, sensor_months: float) -> Rate:
+    """A count over a time, with its interval."""
+    if sensor_months <= 0:
+        return Rate(count, None, None, None)
+    low, high = poisson_interval(count)
+    return Rate(count, count / sensor_months, low / sensor_months, high / sensor_months)
+
+
+def verdict(surely: int, maybe: int, promised: float) -> Verdict:
+    """Whether counts are more than chance makes of a promised number, with 97.5 % confidence.
+
+    Args:
+        surely: false alarms for sure.
+        maybe: these and those that nobody has judged.
+        promised: how many were allowed.
+    """
+    if promised <= 0:
+        return "unknown"
+    if poisson_interval(surely)[0] > promised:
+        return "exceeded"
+    return "unclear" if poisson_interval(maybe)[0] > promised else "kept"
+
+
+def too_slow(span: SensorSpan, budget: float) -> bool:
+    """Whether a sensor reports too seldom to bring as many incidents as its budget allows."""
+    return span.per_month is not None and span.per_month < ROWS_PER_INCIDENT * budget
