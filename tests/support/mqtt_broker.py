@@ -43,6 +43,7 @@ class Broker:
         hang_up_when_done: close the connection once all is acknowledged.
         hang_up_after: send so many messages over each connection and no more.
         heed: acknowledgements that are heard before it is closed; all of them by default.
+        deaf: answer no calls (PINGREQ).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Broker:
         hang_up_when_done: bool = True,
         hang_up_after: int = 0,
         heed: int | None = None,
+        deaf: bool = False,
     ) -> None:
         self.messages = [(*message, False)[:3] for message in messages]
         self.refuse = refuse
@@ -64,6 +66,7 @@ class Broker:
         self._done = hang_up_when_done
         self._after = hang_up_after
         self._heed = hang_up_after if heed is None else heed
+        self._deaf = deaf
         self._sent: set[int] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
@@ -129,7 +132,7 @@ class Broker:
                 unacknowledged -= 1
             elif head >> 4 == 3:
                 self.published.append(body)
-            elif head == 0xC0:
+            elif head == 0xC0 and not self._deaf:
                 connection.sendall(b"\xd0\x00")
             elif head == 0xE0:
                 self.left += 1

@@ -108,9 +108,9 @@ def metric(
     return made
 
 
-def payload(*metrics: Any, time: int | None = None, seq: int = 0) -> bytes:
+def payload(*metrics: Any, time: int | None = None, seq: int | None = 0) -> bytes:
     """A message of metrics; ``time`` in milliseconds."""
-    made = _CLASS["Payload"](seq=seq)
+    made = _CLASS["Payload"]() if seq is None else _CLASS["Payload"](seq=seq)
     if time is not None:
         made.timestamp = time
     made.metrics.extend(metrics)

@@ -98,18 +98,40 @@ def test_the_site_of_the_topic_is_told_once():
 @pytest.mark.parametrize(
     ("topic", "payload", "reason"),
     [
-        ("sensors/b/t", b"hot", "sensors/b/t: payload: 'hot' is neither a number nor JSON"),
-        ("sensors/b/t", b"true", "sensors/b/t: payload: True is not a number"),
-        ("sensors/b", b'{"temperature":"x"}', "sensors/b: temperature: 'x' is not a number"),
-        ("sensors/b", b'{"timestamp":"x","a":1}', "sensors/b: timestamp: 'x' is not a time"),
-        ("sensors/b", b'{"a":{"b":1}}', "sensors/b: a: '{\"b\":1}' is nested"),
-        ("sensors/b", b"[" * 100_000, "sensors/b: payload: '[[["),
+        ("sensors/b/t", b"hot", "payload: 'hot' is neither a number nor JSON"),
+        ("sensors/b/t", b"true", "payload: True is not a number"),
+        ("sensors/b", b'{"temperature":"x"}', "temperature: 'x' is not a number"),
+        ("sensors/b", b'{"timestamp":"x","a":1}', "timestamp: 'x' is not a time"),
+        ("sensors/b", b'{"a":{"b":1}}', "a: '{\"b\":1}' is nested"),
+        ("sensors/b", b"[" * 100_000, "payload: '[[["),
     ],
 )
-def test_what_cannot_be_read_names_topic_field_and_value(topic, payload, reason):
+def test_what_cannot_be_read_names_field_and_value(topic, payload, reason):
     found, bad = read(topic, payload)
     assert not found
     assert bad[0].startswith(reason)
+
+
+def test_a_message_is_one_letter_whatever_is_wrong_with_it():
+    body = orjson.dumps([{"temperature": "x"}, {"temperature": 1}, {"temperature": "y"}])
+    contents = decoder().decode([Arrived("sensors/b", body, 1)], NOW)
+    (letter,) = contents.dead_letters
+    assert letter.reason == "temperature: 'x' is not a number (and 1 more)"
+    assert letter.raw == body
+    assert sum(map(len, contents.batches)) == 1
+
+
+def test_a_letter_comes_with_the_time_of_its_message_also_when_it_comes_again():
+    clock = FakeClock()
+    reader = decoder(clock=clock)
+    message = Arrived("sensors/b", b'[{"co2": 1}, {"temperature": "x"}]', 7)
+    first = reader.decode([message], clock.now())
+    clock.advance(60)
+    again = reader.decode([message._replace(duplicate=True)], clock.now())
+    assert first.dead_letters == again.dead_letters
+    assert first.dead_letters[0].time == first.batches[0].time[0]
+    other = reader.decode([message], clock.now())
+    assert other.dead_letters[0].key != first.dead_letters[0].key
 
 
 def test_retained_values_without_a_time_are_left_out():
@@ -173,6 +195,6 @@ def test_any_payload_becomes_readings_or_dead_letters(body, topic, kind):
     reader = decoder(f"sensors/#={kind}", "sensors/{sensor_id}/{channel}", "spBv1.0/#")
     contents = reader.decode([Arrived(topic, body, 1)], NOW)
     for letter in contents.dead_letters:
-        assert letter.reason.startswith(topic)
+        assert letter.topic == topic
         letter.reason.encode()
     assert sum(map(len, contents.batches)) <= 1000

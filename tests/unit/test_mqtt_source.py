@@ -1,17 +1,21 @@
 """The source against a small broker: sessions, acknowledgements, refusals, back-pressure."""
 
 import asyncio
+import itertools
 from contextlib import aclosing
 
 import pytest
 
 from redshank.adapters.sources.mqtt import Broker, Mqtt
 from redshank.adapters.sources.mqtt import source as module
+from redshank.adapters.sources.mqtt.rebirths import Rebirths
 from redshank.checks.sources import Done, readings, take
 from redshank.core.clock import FakeClock
 from redshank.core.errors import ConfigError, SourceError
 from support import mqtt_broker
+from support.sparkplug import DOUBLE, metric, payload
 
+MS = 1_700_000_000_000
 NUMBERS = [(f"sensors/s{i % 3}/temperature", b"%d" % i) for i in range(60)]
 
 
@@ -127,6 +131,63 @@ def test_an_unknown_sparkplug_node_is_asked_for_its_births_once():
     assert sum(len(parcel.dead_letters) for parcel in found) == 5
     assert len(server.published) == 1
     assert server.published[0].startswith(b"\x00\x10spBv1.0/g/NCMD/n")
+
+
+def test_a_node_is_not_asked_where_that_is_switched_off():
+    body = b"\x12\x0b\x10\x05\x69" + b"\x00" * 8
+    with mqtt_broker.Broker([("spBv1.0/g/NDATA/n", body)]) as server:
+        take(source(server, "spBv1.0/#", rebirth=False))
+    assert server.published == []
+
+
+@pytest.mark.parametrize(
+    ("topics", "asked"),
+    [
+        (["spBv1.0/#"], 1),
+        (["spBv1.0/g/+/n", "spBv1.0/g/+/n/+"], 1),
+        (["spBv1.0/+/NDATA/#", "spBv1.0/+/NBIRTH/#"], 0),
+        (["spBv1.0/g/+/n/#"], 1),
+        (["$share/pool/spBv1.0/#"], 0),
+    ],
+)
+def test_a_gap_is_a_reason_to_ask_only_where_all_of_a_node_is_heard(topics, asked):
+    messages = [
+        ("spBv1.0/g/NBIRTH/n", payload(metric("x", 1.0, DOUBLE, alias=1), time=MS, seq=0)),
+        ("spBv1.0/g/NDATA/n", payload(metric(value=2.0, alias=1), time=MS + 1, seq=5)),
+    ]
+    with mqtt_broker.Broker(messages) as server:
+        found = take(source(server, *topics))
+    assert len(readings(found)) == 2
+    assert len(server.published) == asked
+
+
+def test_nodes_that_do_not_answer_are_asked_ever_more_seldom():
+    clock = FakeClock()
+    rebirths, asked = Rebirths(clock), []
+    for second in range(0, 4 * 3600, 10):
+        if rebirths.due("node"):
+            asked.append(second)
+        clock.advance(10)
+    pauses = [b - a for a, b in itertools.pairwise(asked)]
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    clock.advance(3 * 3600)
+    assert rebirths.due("node")
+    clock.advance(60)
+    assert rebirths.due("node"), "there was no need for long: it begins anew"
+
+
+def test_the_keep_alive_is_told_to_the_broker():
+    with mqtt_broker.Broker(NUMBERS) as server:
+        take(source(server, keep_alive=7))
+    assert server.connects[0][8:10] == b"\x00\x07"
+
+
+def test_a_connection_that_went_silent_is_given_up():
+    """The broker answers no calls: as where a router in between has forgotten the connection."""
+    with mqtt_broker.Broker(NUMBERS, hang_up_when_done=False, deaf=True) as server:
+        found = take(source(server, keep_alive=1))
+    assert len(readings(found)) == len(NUMBERS)
+    assert server.left == 0
 
 
 def test_leaving_ends_the_connection_in_order():

@@ -80,7 +80,7 @@ def test_data_speak_by_alias():
         (NOW + 500_000, {"temperature": 30.25, "level_tank_1": -9.0}),
         (NOW + 900_000, {"temperature": 1.5}),
     ]
-    assert not heard.rebirth
+    assert not heard.unborn
     assert not heard.changed
 
 
@@ -99,9 +99,9 @@ def test_units_of_the_birth_convert_the_data():
     assert values(heard)["g/n"][1] == {"pressure": 1000.0}
 
 
-def test_an_alias_that_nobody_explained_asks_for_a_rebirth():
+def test_an_alias_that_nobody_explained_is_told():
     heard = hear(Births(), "g/DDATA/n/d", payload(metric(value=1.0, alias=5)))
-    assert heard.rebirth == "spBv1.0/g/NCMD/n"
+    assert heard.unborn
     (error,) = heard.typed.errors
     assert (error.field, error.value) == ("alias", 5)
     assert "g/n/d" in error.reason
@@ -149,6 +149,36 @@ def test_commands_and_states_of_hosts_hold_no_readings(topic):
     heard = hear(Births(), topic, b"{}")
     assert not heard.typed.readings
     assert not heard.typed.errors
+
+
+def gaps(births, *heard):
+    """Whether each of these messages, type and sequence number, follows a gap."""
+    return [hear(births, f"g/{topic}", payload(time=MS, seq=seq)).gap for topic, seq in heard]
+
+
+def test_a_missing_sequence_number_is_a_gap_over_all_messages_of_a_node():
+    births = Births()
+    born = [("NBIRTH/n", 0), ("DBIRTH/n/d", 1), ("NDATA/n", 2), ("DDATA/n/d", 3)]
+    assert gaps(births, *born) == [False] * 4
+    assert gaps(births, ("DDEATH/n/d", 4), ("NDATA/n", 5), ("NDATA/n", 5)) == [False] * 3
+    assert gaps(births, ("NDATA/n", 7), ("NDATA/n", 8)) == [True, False]
+    assert gaps(births, ("NBIRTH/other", 0), ("NDATA/n", 9)) == [False, False]
+    assert gaps(births, ("NBIRTH/n", 0), ("NDATA/n", 1)) == [False, False]
+
+
+def test_sequence_numbers_begin_anew_after_255():
+    births = Births(seqs={"g/n": 254})
+    assert gaps(births, ("NDATA/n", 255), ("NDATA/n", 0), ("NDATA/n", 2)) == [False, False, True]
+
+
+def test_after_a_restart_nobody_knows_what_was_missed():
+    births = Births(seqs={"g/n": 3})
+    later = Births.load(births.dump())
+    assert gaps(later, ("NDATA/n", 4), ("NDATA/n", 5)) == [True, False]
+
+
+def test_nodes_that_do_not_count_have_no_gaps():
+    assert gaps(Births(), ("NBIRTH/n", None), ("NDATA/n", None)) == [False, False]
 
 
 @pytest.mark.parametrize("topic", ["", "g", "g/DATA/n", "g/DDATA/n", "g/NDATA", "g/DDATA/n/d/e"])

@@ -222,6 +222,19 @@ class Config(BaseModel):
     mqtt_client_id: str = _setting(
         "", "Name of the session at the broker; empty makes one up and keeps it."
     )
+    mqtt_keep_alive_seconds: int = _setting(
+        30,
+        "Keep-alive at the broker. A connection over which nothing has come for one and a half of "
+        "it is given up and made anew.",
+        "seconds",
+        ge=1,
+        le=65535,
+    )
+    mqtt_sparkplug_rebirth: bool = _setting(
+        True,
+        "Ask Sparkplug nodes for births that are missing, which needs the right to publish to "
+        "`spBv1.0/+/NCMD/+`.",
+    )
     mqtt_ca_file: Path | None = _setting(
         None, "Certificates to trust the broker by; empty for the system's."
     )
@@ -229,6 +242,18 @@ class Config(BaseModel):
     mqtt_key_file: Path | None = _setting(None, "Its key; empty if it is in the same file.")
     cors_origins: Texts = _setting(
         (), "Other web origins whose pages may call the API, e.g. `https://example.org`."
+    )
+    timezone: Annotated[str, AfterValidator(_zones)] = _setting(
+        "UTC",
+        "IANA name of the time zone whose clocks and calendar apply to sensors that have none of "
+        "their own, e.g. `Europe/Berlin`.",
+        min_length=1,
+    )
+    site_timezones: Annotated[
+        Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_zones)
+    ] = _setting(
+        {},
+        "Time zones of sites, e.g. `Farm=Europe/Berlin`; names with blanks only in TOML or JSON.",
     )
     min_effect: Annotated[Mapping[str, NotNegative], BeforeValidator(_pairs)] = _setting(
         {},
@@ -243,18 +268,6 @@ class Config(BaseModel):
     )
 
     @model_validator(mode="after")
-    timezone: Annotated[str, AfterValidator(_zones)] = _setting(
-        "UTC",
-        "IANA name of the time zone whose clocks and calendar apply to sensors that have none of "
-        "their own, e.g. `Europe/Berlin`.",
-        min_length=1,
-    )
-    site_timezones: Annotated[
-        Mapping[str, str], BeforeValidator(_pairs), AfterValidator(_zones)
-    ] = _setting(
-        {},
-        "Time zones of sites, e.g. `Farm=Europe/Berlin`; names with blanks only in TOML or JSON.",
-    )
     def _key_off_loopback(self) -> Config:
         if not is_loopback(self.host) and self.api_key is None:
             raise ValueError(
@@ -471,10 +484,12 @@ def _kind(annotation: Any) -> str:
         ("Literal['text'", "`text` or `json`"),
         ("Literal['DEBUG'", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`"),
         ("Literal['auto'", "`auto`, `number`, `json`, `senml` or `sparkplug`"),
+        ("Mapping[str, str]", "`name=text` pairs"),
         ("Mapping", "`name=number` pairs"),
         ("tuple", "list"),
         ("SecretStr", "secret text"),
         ("Path", "path"),
+        ("bool", "`true` or `false`"),
         ("int", "whole number"),
         ("float", "number"),
     ):
@@ -484,7 +499,8 @@ def _kind(annotation: Any) -> str:
 
 
 def _as_text(default: Any) -> str:
-        ("Mapping[str, str]", "`name=text` pairs"),
     if isinstance(default, tuple):
         return ", ".join(default)
+    if isinstance(default, bool):
+        return str(default).lower()
     return "" if default in (None, {}) else str(default)

@@ -19,6 +19,8 @@ from redshank.core.sparkplug_wire import DATE_TIME, Metric, read_payload, typed
 from redshank.core.typed import Collector, TypedReadings, check_identity
 
 NAMESPACE = "spBv1.0"
+SEQUENCE = 256
+"""So many messages of a node have different sequence numbers."""
 STATUS_TAG = "sparkplug"
 """Tag of a sensor that says whether it is online, or since when it is not."""
 _MILLISECOND = SECOND // 1000
@@ -58,6 +60,18 @@ class Address:
         """The node's own sensor."""
         return f"{self.group}/{self.node}"
 
+    @property
+    def command(self) -> str:
+        """Topic of commands to the node."""
+        return f"{NAMESPACE}/{self.group}/NCMD/{self.node}"
+
+    @property
+    def counted(self) -> list[str]:
+        """Topics, of an unnamed device too, whose messages the node counts together."""
+        start = f"{NAMESPACE}/{self.group}"
+        own = [f"{start}/{kind}/{self.node}" for kind in ("NBIRTH", "NDATA")]
+        return own + [f"{start}/{kind}/{self.node}/\0" for kind in ("DBIRTH", "DDATA", "DDEATH")]
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -66,13 +80,15 @@ class Heard:
     Attributes:
         typed: its readings and errors.
         sensors: sensors that came online, or went off.
-        rebirth: topic for a command that asks the node for its births, "" if not needed.
+        unborn: whether it speaks of what no birth has explained.
+        gap: whether messages of its node are missing before it, or may be.
         changed: whether what is known of births changed.
     """
 
     typed: TypedReadings
     sensors: list[SensorInfo] = field(default_factory=list)
-    rebirth: str = ""
+    unborn: bool = False
+    gap: bool = False
     changed: bool = False
 
 
@@ -84,11 +100,14 @@ class Births:
         aliases: sensor to its metrics by alias.
         names: sensor to data type and unit of its metrics by name, for data without alias.
         sessions: node to the session number of its birth, which its death must bear.
+        seqs: node to the sequence number of its newest message; not kept over a restart, as nobody
+            knows then what was missed.
     """
 
     aliases: dict[str, dict[int, _Known]] = field(default_factory=dict)
     names: dict[str, dict[str, _Known]] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
         """All of it as JSON-able values."""
@@ -131,7 +150,22 @@ class Births:
             self.names.pop(one, None)
         if node:
             self.sessions.pop(sensor_id, None)
+            self.seqs.pop(sensor_id, None)
         return gone
+
+    def follows(self, address: Address, seq: int | None) -> bool:
+        """Whether a message comes next after the one before it; a repeated one does, too.
+
+        A birth of the node begins to count anew. After a restart of ours, the first message of a
+        node does not follow: it may have been born again meanwhile.
+        """
+        if seq is None:
+            return True
+        before = self.seqs.get(address.node_id)
+        self.seqs[address.node_id] = seq
+        if address.kind == "NBIRTH":
+            return True
+        return before is not None and seq in (before, (before + 1) % SEQUENCE)
 
 
 def parse_topic(topic: str) -> Address:
@@ -173,6 +207,7 @@ def read_sparkplug(births: Births, topic: str, body: bytes, *, arrival: int) -> 
     except FileFormatError as error:
         raise FieldError("payload", shown(body[:40].hex()), str(error)) from None
     when = arrival if payload.time is None else payload.time * _MILLISECOND
+    follows = address.kind == "NDEATH" or births.follows(address, payload.seq)
     if address.kind in _DEATHS:
         return _death(births, address, payload.metrics, when, arrival)
     changed = address.kind in _BIRTHS
@@ -181,9 +216,8 @@ def read_sparkplug(births: Births, topic: str, body: bytes, *, arrival: int) -> 
     collector = Collector(arrival, timeless=False)
     unknown = _add_all(births, address, payload.metrics, payload.time, collector)
     sensors = [_status(address.sensor_id, address.group, "online")] if changed else []
-    never_born = address.sensor_id not in births.aliases
-    rebirth = f"{NAMESPACE}/{address.group}/NCMD/{address.node}" if unknown or never_born else ""
-    return Heard(collector.collected(), sensors, rebirth, changed)
+    unborn = unknown or address.sensor_id not in births.aliases
+    return Heard(collector.collected(), sensors, unborn, not follows, changed)
 
 
 def _birth(births: Births, address: Address, metrics: list[Metric]) -> None:

@@ -53,10 +53,12 @@ class Payload:
     Attributes:
         time: milliseconds since the epoch, None if not sent.
         metrics: in the order in which they were sent.
+        seq: 0 to 255, counts the messages of a node; None if not sent.
     """
 
     time: int | None
     metrics: list[Metric]
+    seq: int | None = None
 
 
 def read_payload(body: bytes) -> Payload:
@@ -65,13 +67,15 @@ def read_payload(body: bytes) -> Payload:
     Raises:
         FileFormatError: the bytes are not one.
     """
-    time, metrics = None, []
+    time, metrics, seq = None, [], None
     for number, kind, content in _fields(body):
         if number == 1 and kind == VARINT:
             time = int(content)
         elif number == 2 and isinstance(content, bytes):
             metrics.append(_metric(content))
-    return Payload(time, metrics)
+        elif number == 3 and kind == VARINT:
+            seq = int(content)
+    return Payload(time, metrics, seq)
 
 
 def rebirth_command(time: int) -> bytes:

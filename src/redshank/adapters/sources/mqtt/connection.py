@@ -15,6 +15,7 @@ from redshank.core.errors import SourceError
 
 CONNECT_SECONDS = 20.0
 KEEP_ALIVE = 30
+"""Seconds. The broker is called twice in that time; silent for one and a half of it, it is gone."""
 MAXIMUM_PACKET = 8 * 1024 * 1024
 """A broker does not send longer messages."""
 MOST_WAITING = 32 * 1024 * 1024
@@ -36,6 +37,7 @@ class Session:
         receive_maximum: messages that may be on their way without acknowledgement.
         expiry: seconds that the broker keeps the session without us; 0 for no session.
         qos: 1 to have every message until it is acknowledged, 0 to listen only.
+        keep_alive: seconds within which broker and client must hear of one another.
     """
 
     client_id: str
@@ -43,6 +45,7 @@ class Session:
     receive_maximum: int
     expiry: int
     qos: int = 1
+    keep_alive: int = KEEP_ALIVE
 
 
 class Connection(asyncio.Protocol):
@@ -122,7 +125,7 @@ class Connection(asyncio.Protocol):
             session.client_id,
             user=broker.user,
             password=broker.password,
-            keep_alive=KEEP_ALIVE,
+            keep_alive=session.keep_alive,
             receive_maximum=session.receive_maximum,
             maximum_packet=MAXIMUM_PACKET,
             session_expiry=session.expiry,
@@ -135,7 +138,8 @@ class Connection(asyncio.Protocol):
                 raise SourceError(f"{broker} refuses the connection: {why}")
             raise ConnectionLostError(why)
         self.resumed = accepted.session
-        self._keep_alive(KEEP_ALIVE if accepted.keep_alive is None else accepted.keep_alive)
+        # A broker that wants none (0) is still called, or a dead network would not be noticed.
+        self._keep_alive(accepted.keep_alive or session.keep_alive)
         self._write(wire.subscribe(_SUBSCRIPTION, session.filters, session.qos))
         codes = wire.read_subscribed((await self._answer(wire.SUBACK)).body)
         for topic, code in zip(session.filters, codes, strict=False):
@@ -193,7 +197,7 @@ class Connection(asyncio.Protocol):
 
     def _keep_alive(self, seconds: float) -> None:
         """Call the broker now and then, and notice when it does not answer."""
-        if seconds and self._lost is None:
+        if self._lost is None:
             self._timer = self._loop.call_later(seconds / 2, self._call, seconds)
 
     def _call(self, seconds: float) -> None:

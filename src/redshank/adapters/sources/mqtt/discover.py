@@ -14,7 +14,7 @@ from redshank.adapters.sources.mqtt.connection import (
     Session,
     open_connection,
 )
-from redshank.adapters.sources.mqtt.payloads import parsed
+from redshank.adapters.sources.mqtt.json_rows import parsed
 from redshank.adapters.sources.mqtt.topics import Kind
 from redshank.adapters.sources.mqtt.wire import Arrived
 from redshank.core.channels import channel_name, quantity

@@ -12,11 +12,19 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 from redshank.adapters.sources.mqtt.wire import Arrived
 from redshank.core.clock import Clock
 
 _ENTRY = struct.Struct("<HIQ")
+
+
+class Dates(Protocol):
+    """Knows when messages came."""
+
+    def time(self, message: Arrived, rows: int = 1) -> int:
+        """Microseconds at which a message with so many rows without a time came."""
 
 
 class Arrivals:

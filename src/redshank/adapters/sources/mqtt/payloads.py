@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
-from redshank.adapters.sources.mqtt.memory import Arrivals
-from redshank.adapters.sources.mqtt.topics import Route, Router
+from redshank.adapters.sources.mqtt.json_rows import Paths, json_rows, parsed, plain_number
+from redshank.adapters.sources.mqtt.memory import Dates
+from redshank.adapters.sources.mqtt.topics import Kind, Route, Router
 from redshank.adapters.sources.mqtt.wire import Arrived
 from redshank.core.batch import Batch, Reading, batches
 from redshank.core.decode import decode_rows
 from redshank.core.decoded import MAX_RAW
 from redshank.core.errors import FieldError
 from redshank.core.records import ChannelInfo, DeadLetter, SensorInfo
-from redshank.core.rows import SENSOR, TIME, VALUES, number, shown
+from redshank.core.rows import SENSOR, TIME
 from redshank.core.senml import is_senml, read_senml
-from redshank.core.sparkplug import NAMESPACE, Births, parse_topic, read_sparkplug
+from redshank.core.sparkplug import NAMESPACE, Address, Births, parse_topic, read_sparkplug
 from redshank.core.typed import TypedReadings
 
-VALUE_KEY = "value"
-"""Key of an object's number where the topic already names the channel."""
+CONTENT_TYPES: Mapping[Kind, str] = {
+    "number": "text/plain",
+    "json": "application/json",
+    "senml": "application/senml+json",
+    "sparkplug": "application/x-protobuf",
+}
+"""How payloads of a kind that was named are called; others may be anything."""
+RETAINED = "retained"
+"""Detail of a dead letter that was published before somebody subscribed."""
 _SENSORS_TOLD = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where readings lie in nested JSON; keys joined by dots, whole numbers for list items.
-
-    Attributes:
-        value: of the number or of the object with the channels; "" for the whole payload.
-        time: of the time; "" for ``timestamp`` beside the channels.
-    """
-
-    value: str = ""
-    time: str = ""
 
 
 @dataclass
@@ -72,13 +64,14 @@ class Decoder:
     """
 
     def __init__(
-        self, router: Router, arrivals: Arrivals, births: Births, paths: Paths | None = None
+        self, router: Router, arrivals: Dates, births: Births, paths: Paths | None = None
     ) -> None:
         self._router = router
         self._arrivals = arrivals
         self._births = births
         self._paths = paths or Paths()
         self._told: dict[str, dict[str, ChannelInfo | str]] = {}
+        self._whole: dict[str, bool] = {}
 
     def decode(self, messages: Sequence[Arrived], now: int) -> Contents:
         """Readings of these messages; what fits no template is passed over.
@@ -87,35 +80,37 @@ class Decoder:
             messages: in the order of their arrival.
             now: wall clock, microseconds.
         """
-        work = _Work(messages, now, Contents())
-        for number_, message in enumerate(messages):
+        work = _Work(messages, now, Contents(), self._arrivals)
+        for index, message in enumerate(messages):
             route = self._router.route(message.topic)
             if route is None or not message.payload:
                 continue  # an empty payload only takes a retained message back
             try:
-                self._message(message, route, number_, work)
+                self._message(message, route, index, work)
             except FieldError as error:
-                work.bad(message, error)
+                work.bad(index, error)
         work.finish()
+        letters = [self._letter(*each, work) for each in work.errors.items()]
+        work.contents.dead_letters = letters
         return work.contents
 
     def _message(self, message: Arrived, route: Route, index: int, work: _Work) -> None:
-        kind = route.kind
-        if kind == "sparkplug" or (kind == "auto" and message.topic.startswith(NAMESPACE + "/")):
-            self._sparkplug(message, work)
+        kind = _kind(message, route)
+        if kind == "sparkplug":
+            self._sparkplug(message, index, work)
             return
-        value = _number(message.payload) if kind == "number" else parsed(message.payload)
+        value = plain_number(message.payload) if kind == "number" else parsed(message.payload)
         if kind == "senml" or (kind == "auto" and is_senml(value)):
-            self._senml(message, route, value, work)
+            self._senml(message, route, value, index, work)
         else:
-            rows = _rows(value, route, self._paths)
-            if self._date(message, rows, work):
+            rows = json_rows(value, route, self._paths)
+            if self._date(message, rows, index, work):
                 work.add_rows(rows, index)
                 self._tell_site(rows, route, work)
 
     # --- JSON and numbers ---
 
-    def _date(self, message: Arrived, rows: Sequence[Any], work: _Work) -> bool:
+    def _date(self, message: Arrived, rows: Sequence[Any], index: int, work: _Work) -> bool:
         """Give rows without time that of their arrival; False if nobody knows their age."""
         bare = [row for row in rows if type(row) is dict and row.get(TIME) is None]
         if not bare:
@@ -123,7 +118,7 @@ class Decoder:
         if message.retained:
             work.contents.retained += 1
             return False
-        time = self._arrivals.time(message, len(bare))
+        time = work.time(index, len(bare))
         for i, row in enumerate(bare):
             row[TIME] = time + i
         return True
@@ -137,7 +132,9 @@ class Decoder:
 
     # --- typed formats ---
 
-    def _senml(self, message: Arrived, route: Route, value: object, work: _Work) -> None:
+    def _senml(
+        self, message: Arrived, route: Route, value: object, index: int, work: _Work
+    ) -> None:
         found = read_senml(
             value, arrival=work.now, sensor_id=route.sensor_id, channel=route.channel
         )
@@ -145,38 +142,61 @@ class Decoder:
             if message.retained:
                 work.contents.retained += 1
                 return
-            time = self._arrivals.time(message)
+            time = work.time(index)
             found = read_senml(
                 value, arrival=time, sensor_id=route.sensor_id, channel=route.channel
             )
-        self._typed(message, found, route.site, work)
+        self._typed(index, found, route.site, work)
 
-    def _sparkplug(self, message: Arrived, work: _Work) -> None:
+    def _sparkplug(self, message: Arrived, index: int, work: _Work) -> None:
         births, body = self._births, message.payload
         heard = read_sparkplug(births, message.topic, body, arrival=work.now)
         if heard.typed.timeless:
             if message.retained:
                 work.contents.retained += 1
                 return
-            time = self._arrivals.time(message)
-            heard = read_sparkplug(births, message.topic, body, arrival=time)
+            time = work.time(index)
+            again = read_sparkplug(births, message.topic, body, arrival=time)
+            heard = replace(again, gap=heard.gap)
         for info in heard.sensors:
             work.contents.sensors[info.sensor_id] = info
             self._told.pop(info.sensor_id, None)
         work.contents.births_changed |= heard.changed
-        if heard.rebirth:
-            work.contents.rebirths.add(heard.rebirth)
-        self._typed(message, heard.typed, parse_topic(message.topic).group, work)
+        address = parse_topic(message.topic)
+        if heard.unborn or (heard.gap and self._hears_all(address)):
+            work.contents.rebirths.add(address.command)
+        self._typed(index, heard.typed, address.group, work)
 
-    def _typed(self, message: Arrived, found: TypedReadings, site: str, work: _Work) -> None:
+    def _hears_all(self, address: Address) -> bool:
+        """Whether all that a node counts comes to us, so that a gap means a loss."""
+        if address.node_id not in self._whole:
+            if len(self._whole) >= _SENSORS_TOLD:
+                self._whole.clear()
+            self._whole[address.node_id] = self._router.hears(address.counted)
+        return self._whole[address.node_id]
+
+    def _typed(self, index: int, found: TypedReadings, site: str, work: _Work) -> None:
         work.readings += found.readings
         for error in found.errors:
-            work.bad(message, error)
+            work.bad(index, error)
         for reading in found.readings:
             channels = found.channels.get(reading.sensor_id, {})
             if site or channels:
                 info = SensorInfo(reading.sensor_id, site=site, source="mqtt", channels=channels)
                 self._tell(info, work)
+
+    def _letter(self, index: int, errors: Sequence[FieldError], work: _Work) -> DeadLetter:
+        """A message as it is kept; the broker may repeat it, with the same time."""
+        message, time = work.messages[index], work.time(index)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        route = self._router.route(message.topic)
+        return DeadLetter(
+            *(time, "mqtt", f"{errors[0]}{more}", message.payload[:MAX_RAW], None),
+            topic=message.topic,
+            content_type=CONTENT_TYPES.get(_kind(message, route), "") if route else "",
+            details={RETAINED: "yes"} if message.retained else {},
+            key=str(time),
+        )
 
     def _tell(self, info: SensorInfo, work: _Work) -> None:
         """Hand a description over, if it says what was not said before."""
@@ -200,6 +220,9 @@ class _Work:
         messages: all messages.
         now: wall clock, microseconds.
         contents: what was found so far.
+        dates: when messages came.
+        times: number of a message to its time, where it was asked for.
+        errors: number of a message to what is wrong with it.
         rows: JSON rows, read together at the end.
         origin: number of the message that each row came in.
         readings: of the typed formats.
@@ -208,6 +231,9 @@ class _Work:
     messages: Sequence[Arrived]
     now: int
     contents: Contents
+    dates: Dates
+    times: dict[int, int] = field(default_factory=dict)
+    errors: dict[int, list[FieldError]] = field(default_factory=dict)
     rows: list[Any] = field(default_factory=list)
     origin: list[int] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
@@ -229,11 +255,15 @@ class _Work:
             )
         self.contents.sensors[info.sensor_id] = info
 
-    def bad(self, message: Arrived, error: FieldError) -> None:
-        """Keep a message that could not be read, with its topic and the reason."""
-        topic = str(shown(message.topic))
-        letter = DeadLetter(self.now, "mqtt", f"{topic}: {error}", message.payload[:MAX_RAW])
-        self.contents.dead_letters.append(letter)
+    def time(self, index: int, rows: int = 1) -> int:
+        """When a message came; the same whoever asks, or it would not be recognised again."""
+        if index not in self.times:
+            self.times[index] = self.dates.time(self.messages[index], rows)
+        return self.times[index]
+
+    def bad(self, index: int, error: FieldError) -> None:
+        """Note what is wrong with a message."""
+        self.errors.setdefault(index, []).append(error)
 
     def finish(self) -> None:
         decoded = decode_rows(
@@ -241,98 +271,10 @@ class _Work:
         )
         self.contents.batches = [*decoded.batches, *batches(self.readings)]
         for error in decoded.errors:
-            message = self.messages[error.index]
-            self.bad(message, FieldError(error.field, error.value, error.reason))
+            self.bad(error.index, FieldError(error.field, error.value, error.reason))
 
 
-# --- payloads to rows --------------------------------------------------------------------------
-
-
-def _number(payload: bytes) -> float:
-    text = payload.decode("utf-8", "replace").strip("\0 \t\r\n")
-    found = number(text)
-    if found is None:
-        raise FieldError("payload", shown(text), "is not a number")
-    return found
-
-
-def parsed(payload: bytes) -> Any:
-    """The JSON value of a payload; a number may be written as Python would."""
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        pass
-    text = payload.decode("utf-8", "replace").strip("\0\ufeff \t\r\n")
-    found = number(text)
-    if found is not None:
-        return found
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise FieldError("payload", shown(text), "is nested too deeply") from None
-    except ValueError:
-        raise FieldError("payload", shown(text), "is neither a number nor JSON") from None
-
-
-def _rows(value: Any, route: Route, paths: Paths) -> list[Any]:
-    """JSON rows as :func:`redshank.core.decode.decode_rows` wants them."""
-    if isinstance(value, list):
-        return [row for item in value for row in _rows(item, route, paths)]
-    if isinstance(value, dict):
-        return _object(value, route, paths)
-    if isinstance(value, str):
-        value = number(value)
-    if value is None or isinstance(value, bool):
-        raise FieldError("payload", shown(value), "is not a number")
-    channel, sensor_id = route.channel, route.sensor_id or route.number_id
-    if channel is None:
-        channel = route.number_channel
-    if channel is None or sensor_id is None:
-        what = "channel" if channel is None else SENSOR
-        raise FieldError(
-            what, None, "is missing: the topic template must name it for plain numbers"
-        )
-    return [{SENSOR: sensor_id, channel: value}]
-
-
-def _object(value: dict[str, Any], route: Route, paths: Paths) -> list[Any]:
-    time = _at(value, paths.time, "mqtt_time_path") if paths.time else value.get(TIME)
-    if paths.value:
-        inner = _at(value, paths.value, "mqtt_value_path")
-        if isinstance(inner, list):
-            rows = [row for item in inner for row in _rows(item, route, Paths())]
-        elif isinstance(inner, dict):
-            rows = [inner]
-        else:
-            rows = [{route.channel or paths.value.rpartition(".")[2]: inner}]
-        named = {SENSOR: value[SENSOR]} if SENSOR in value else {}
-    else:
-        rows, named = [value], {}
-    return [_named({**named, **row}, route, time) for row in rows]
-
-
-def _named(row: dict[str, Any], route: Route, time: Any) -> dict[str, Any]:
-    """A row with what the topic says; a sensor that the template names beats the payload's."""
-    if route.sensor_id is not None:
-        row[SENSOR] = route.sensor_id
-    elif row.get(SENSOR) is None:
-        row[SENSOR] = route.own_id
-    if time is not None and row.get(TIME) is None:
-        row[TIME] = time
-    channel = route.channel
-    if channel is not None and VALUE_KEY in row and channel not in row:
-        row[channel] = row.pop(VALUE_KEY)
-    if VALUES in row and not isinstance(row[VALUES], dict):
-        raise FieldError(VALUES, shown(row[VALUES]), "is not an object")
-    return row
-
-
-def _at(value: Any, path: str, setting: str) -> Any:
-    for key in path.split("."):
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            raise FieldError(path, None, f"is missing; {setting} says that it is there")
-    return value
+def _kind(message: Arrived, route: Route) -> Kind:
+    if route.kind == "auto" and message.topic.startswith(NAMESPACE + "/"):
+        return "sparkplug"
+    return route.kind

@@ -14,9 +14,16 @@ import structlog
 
 from redshank.adapters.sources.mqtt import connection as connections
 from redshank.adapters.sources.mqtt.broker import Broker
-from redshank.adapters.sources.mqtt.connection import Connection, ConnectionLostError, Session
+from redshank.adapters.sources.mqtt.connection import (
+    KEEP_ALIVE,
+    Connection,
+    ConnectionLostError,
+    Session,
+)
+from redshank.adapters.sources.mqtt.json_rows import Paths
 from redshank.adapters.sources.mqtt.memory import Arrivals
-from redshank.adapters.sources.mqtt.payloads import Contents, Decoder, Paths
+from redshank.adapters.sources.mqtt.payloads import Contents, Decoder
+from redshank.adapters.sources.mqtt.rebirths import Rebirths
 from redshank.adapters.sources.mqtt.topics import Kind, Router
 from redshank.adapters.sources.mqtt.wire import Arrived
 from redshank.core.clock import DAY, SECOND, Clock, SystemClock
@@ -33,8 +40,6 @@ PARCEL_MESSAGES = 5000
 PARCEL_BYTES = 4 * 1024 * 1024
 GATHER_SECONDS = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-REBIRTH_SECONDS = 60.0
-"""A Sparkplug node is asked for its births at most this often."""
 
 
 class Mqtt:
@@ -47,6 +52,8 @@ class Mqtt:
         payload: kind of payload of topics that name none.
         value_path: where the number or channels lie in nested JSON, dotted.
         time_path: where the time lies in nested JSON, dotted.
+        keep_alive: seconds after which a silent connection is looked into.
+        rebirth: whether Sparkplug nodes are asked for births that are missing.
         clock: for times of arrival.
         sleep: how to wait, in seconds.
 
@@ -65,6 +72,8 @@ class Mqtt:
         payload: Kind = "auto",
         value_path: str = "",
         time_path: str = "",
+        keep_alive: int = KEEP_ALIVE,
+        rebirth: bool = True,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -76,7 +85,8 @@ class Mqtt:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._waiting: deque[tuple[Parcel, Connection, list[int]]] = deque()
-        self._asked: dict[str, float] = {}
+        self._keep_alive = keep_alive
+        self._rebirth, self._rebirths = rebirth, Rebirths(self._clock)
         self._log = structlog.get_logger("redshank.sources").bind(source=self.name)
 
     async def parcels(self, cursor: str | None) -> AsyncIterator[Parcel]:
@@ -118,7 +128,11 @@ class Mqtt:
 
     async def _open(self, position: _Position) -> Connection:
         session = Session(
-            position.client_id, self._router.filters, RECEIVE_MAXIMUM, SESSION_SECONDS
+            position.client_id,
+            self._router.filters,
+            RECEIVE_MAXIMUM,
+            SESSION_SECONDS,
+            keep_alive=self._keep_alive,
         )
         connection = await connections.open_connection(self._broker, session)
         self._log.info("connected", broker=str(self._broker), resumed=connection.resumed)
@@ -154,12 +168,13 @@ class Mqtt:
         for info in contents.sensors.values():
             if text := info.tags.get("sparkplug"):
                 self._log.info("sparkplug", sensor_id=info.sensor_id, state=text)
-        for topic in contents.rebirths:
-            now = self._clock.monotonic()
-            if now - self._asked.get(topic, -REBIRTH_SECONDS) >= REBIRTH_SECONDS:
-                self._asked[topic] = now
+        for topic in filter(self._rebirths.due, sorted(contents.rebirths)):
+            if self._rebirth:
                 self._log.info("asking for births", topic=topic)
                 connection.publish(topic, rebirth_command(self._clock.now() // 1000))
+            else:
+                remedy = "set mqtt_sparkplug_rebirth, or restart the node"
+                self._log.warning("births are missing", topic=topic, remedy=remedy)
 
 
 class _Position:

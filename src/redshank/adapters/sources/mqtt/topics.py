@@ -54,6 +54,7 @@ class Template:
 
     Attributes:
         filter: the topic filter to subscribe to.
+        shared: whether others take part of its messages.
 
     Raises:
         ConfigError: it cannot be a topic filter.
@@ -66,6 +67,7 @@ class Template:
         body = pattern if known else text
         shared = _SHARED.match(body)
         prefix = shared[0] if shared else ""
+        self.shared = shared is not None
         levels = body.removeprefix(prefix).split("/")
         _check(text, levels)
         self.filter = prefix + "/".join("+" if "{" in level else level for level in levels)
@@ -114,6 +116,13 @@ class Router:
     def filters(self) -> list[str]:
         """Topic filters to subscribe to, none twice."""
         return list(dict.fromkeys(template.filter for template in self._templates))
+
+    def hears(self, topics: Sequence[str]) -> bool:
+        """Whether every message of all of these topics comes to us."""
+        return all(
+            any(one.match(topic) is not None and not one.shared for one in self._templates)
+            for topic in topics
+        )
 
     def route(self, topic: str) -> Route | None:
         """What a topic says; None if no template fits."""
