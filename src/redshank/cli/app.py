@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 import redshank
 from redshank.cli import (
     boxes,
+    budget,
     config,
     dead_letters,
     doctor,
@@ -91,6 +92,7 @@ def build() -> typer.Typer:
         score,
         evaluate,
         mark,
+        budget,
         doctor,
         migrate,
         reference,

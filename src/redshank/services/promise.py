@@ -14,19 +14,21 @@ from typing import Literal
 
 from redshank.core.clock import DAY, MONTH
 from redshank.core.counts import poisson_interval
-from redshank.core.ports import Readable
+from redshank.core.ports import Readable, Store
 from redshank.core.queries import (
     CountIncidents,
+    Incidents,
     SensorSpan,
     SensorSpans,
     StoreTotals,
 )
-from redshank.core.records import Feedback
-from redshank.pipeline.budget import Budget
+from redshank.core.records import SILENT, Feedback
+from redshank.pipeline.budget import Budget, PreviewIncident, preview
 
 Verdict = Literal["kept", "unclear", "exceeded", "unknown"]
 
 MONTH_DAYS = MONTH / DAY
+_ALL = 1_000_000
 ROWS_PER_INCIDENT = 100.0
 """A sensor with fewer rows for each incident of its budget cannot spend it: an incident needs rows
 to open, to end and to be told from the next one. Found by ``bench/budget.py`` at hourly cadence."""
@@ -107,6 +109,28 @@ def kept(store: Readable, budget: Budget, sensor_id: str | None = None) -> Kept:
         fleet_per_day=sum(budgets) / MONTH_DAYS,
         too_slow=[s.sensor_id for s in spans if too_slow(s, budget.for_sensor(s.sensor_id))],
     )
+
+
+def would_have_come(
+    store: Store, budget: Budget, days: float, sensor_id: str | None = None
+) -> list[PreviewIncident]:
+    """The incidents of the days up to the newest reading at another budget, newest first.
+
+    Those in rows follow from the stored return rates exactly. Silences are those that were told and
+    are rare enough: how rare a shorter one was, is not stored.
+    """
+    newest = store.read(StoreTotals()).newest
+    if newest is None:
+        return []
+    start = newest - round(days * DAY)
+    told = store.read(Incidents(sensor_id, start=start, end=newest, limit=_ALL))
+    silences = [
+        PreviewIncident(i.sensor_id, i.opened, i.last, i.rate, i.id)
+        for i in told
+        if i.kind == SILENT and i.opened >= start and i.rate <= budget.for_sensor(i.sensor_id)
+    ]
+    found = [*preview(store, budget, days, sensor_id), *silences]
+    return sorted(found, key=lambda incident: -incident.opened)
 
 
 def rate(count: int, sensor_months: float) -> Rate:

@@ -9,20 +9,22 @@ from fastapi import APIRouter, Query
 
 from redshank.core.ports import Store
 from redshank.core.queries import Incidents
-from redshank.pipeline import budget as budgets
-from redshank.pipeline.budget import Budget
+from redshank.pipeline.budget import LIMIT, Budget
+from redshank.pipeline.sharing import shared_out
 from redshank.services.api.answers import Answer, finite, time_text
 from redshank.services.api.bodies import BudgetIn
 from redshank.services.api.body import JsonRoute
 from redshank.services.api.params import WAIT_SECONDS, SensorId, Service, responses
+from redshank.services.api.problems import Problem
 from redshank.services.api.schemas import BudgetOut, PreviewOut
 from redshank.services.api.shapes import MONTH_DAYS, sensor_names, sensor_status
 from redshank.services.context import Context
-from redshank.services.promise import Kept, kept
+from redshank.services.promise import Kept, kept, would_have_come
 
 router = APIRouter(prefix="/budget", tags=["alarm budget"], route_class=JsonRoute)
 
-PerMonth = Annotated[float, Query(gt=0, lt=100_000, allow_inf_nan=False)]
+PerMonth = Annotated[float | None, Query(gt=0, lt=LIMIT, allow_inf_nan=False)]
+PerDay = Annotated[float | None, Query(gt=0, lt=1e9, allow_inf_nan=False)]
 Days = Annotated[float, Query(gt=0, le=3660)]
 _NAMED = 20
 """Sensors that report too seldom are named up to so many."""
@@ -54,7 +56,7 @@ def get_budget(context: Service, sensor_id: SensorId = None) -> Answer:
 )
 def put_budget(context: Service, wanted: BudgetIn) -> Answer:
     """Per sensor and 30 days, or for the whole fleet and a day; answers like a preview."""
-    count = len(budgets.preview(context.store, _in_force(context)))
+    count = len(would_have_come(context.store, _in_force(context), MONTH_DAYS))
     new = context.runner.set_budget(wanted.per_sensor_month, wanted.per_fleet_day).result(
         WAIT_SECONDS
     )
@@ -69,16 +71,36 @@ def put_budget(context: Service, wanted: BudgetIn) -> Answer:
 )
 def preview(
     context: Service,
-    per_sensor_month: PerMonth,
+    per_sensor_month: PerMonth = None,
+    per_fleet_day: PerDay = None,
     days: Days = MONTH_DAYS,
     sensor_id: SensorId = None,
 ) -> Answer:
-    """The incidents that the stored return rates would have brought, newest first."""
+    """The incidents that the stored return rates would have brought, newest first.
+
+    Exactly one of `per_sensor_month` and `per_fleet_day`; with `sensor_id`, the first.
+    """
     now = _in_force(context)
-    own = {} if sensor_id is not None else now.own
-    count = len(budgets.preview(context.store, now, days, sensor_id))
-    wanted = replace(now, per_sensor_month=per_sensor_month, own=own)
+    count = len(would_have_come(context.store, now, days, sensor_id))
+    wanted = _wanted(context.store, now, per_sensor_month, per_fleet_day, sensor_id)
     return Answer(_previewed(context.store, wanted, days, sensor_id, count))
+
+
+def _wanted(
+    store: Store,
+    now: Budget,
+    per_sensor_month: float | None,
+    per_fleet_day: float | None,
+    sensor_id: str | None,
+) -> Budget:
+    if (per_sensor_month is None) == (per_fleet_day is None):
+        raise Problem(422, "say exactly one of per_sensor_month and per_fleet_day")
+    if per_sensor_month is None:
+        if sensor_id is not None:
+            raise Problem(422, "per_fleet_day is for all sensors; leave sensor_id out")
+        return shared_out(store, replace(now, per_fleet_day=per_fleet_day))
+    own = {} if sensor_id is not None else now.own
+    return replace(now, per_sensor_month=per_sensor_month, own=own, per_fleet_day=None)
 
 
 def _in_force(context: Context) -> Budget:
@@ -88,12 +110,13 @@ def _in_force(context: Context) -> Budget:
 def _previewed(
     store: Store, wanted: Budget, days: float, sensor_id: str | None, count_now: int
 ) -> dict[str, Any]:
-    found = budgets.preview(store, wanted, days, sensor_id)
+    found = would_have_come(store, wanted, days, sensor_id)
     names = sensor_names(store, [incident.sensor_id for incident in found])
     known = store.read(Incidents(ids=[incident.id for incident in found], limit=len(found) or 1))
     titles = {incident.id: incident.title for incident in known}
     return {
         "per_sensor_month": wanted.per_sensor_month,
+        "per_fleet_day": wanted.per_fleet_day,
         "days": days,
         "count": len(found),
         "count_now": count_now,

@@ -347,6 +347,7 @@ class PreviewOut(BaseModel):
     """What a budget would have brought."""
 
     per_sensor_month: float
+    per_fleet_day: float | None
     days: float
     count: int
     count_now: int
