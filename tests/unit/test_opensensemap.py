@@ -158,9 +158,10 @@ def test_values_that_are_no_numbers_become_dead_letters_once(server):
     warm = [r.values["temperature"] for r in readings(first) if "temperature" in r.values]
     assert warm == [3.0, 10.0]
     assert sorted(letter.reason for letter in first.dead_letters) == [
-        f"box {BOX}: value: '0x15' is not a number",
-        f"box {BOX}: value: 'warm' is not a number",
+        "value: '0x15' is not a number",
+        "value: 'warm' is not a number",
     ]
+    assert {letter.topic for letter in first.dead_letters} == {f"{BOX}/{TEMPERATURE}"}
     assert not second.dead_letters
 
 
@@ -169,6 +170,9 @@ def test_pressure_in_pascal_that_is_labelled_hectopascal(server):
     server.upload(PRESSURE, NOW, 101_325)
     [parcel] = World(server).collect(1)
     assert readings(parcel)[0].values == {"pressure": pytest.approx(1013.25)}
+    told = parcel.sensors[0].channels
+    assert (told["pressure"].device, told["pressure"].scale) == (PRESSURE, 0.01)
+    assert told["temperature"].device == TEMPERATURE
     server.upload(PRESSURE, NOW + MINUTE, 10.0)
     [later] = World(server).collect(1, cursor=parcel.cursor)
     assert readings(later)[0].values == {"pressure": pytest.approx(0.1)}, "decided once"

@@ -253,13 +253,15 @@ def check_sites_and_states(make: MakeStore) -> None:
 
 
 def check_settings_and_cursors(make: MakeStore) -> None:
-    """Settings are any JSON, None removes one; cursors are per source."""
+    """Settings are any JSON, cursors are per source; None removes one."""
     store = make("a")
     store.write(Commit(settings={"a": [1, {"b": None}], "c": False}, cursors={"x": "1"}))
-    store.write(Commit(settings={"c": None}, cursors={"x": "2"}))
+    store.write(Commit(settings={"c": None}, cursors={"x": "2", "z": "1"}))
+    store.write(Commit(cursors={"z": None, "never": None}))
     assert store.read(Setting("a")) == [1, {"b": None}]
     assert store.read(Setting("c")) is None
     assert (store.read(Cursor("x")), store.read(Cursor("y"))) == ("2", None)
+    assert store.read(Cursor("z")) is None
     store.close()
 
 

@@ -169,7 +169,7 @@ class Commit:
         dead_letters_removed: ids that were replayed or purged.
         dead_letter_reasons: ids to the reason why they could not be read again.
         checkpoints: replaced by sensor.
-        cursors: source name to how far it has read.
+        cursors: source name to how far it has read; None forgets it.
         settings: key to JSON-able value, None removes.
     """
 
@@ -185,7 +185,7 @@ class Commit:
     dead_letters_removed: Sequence[int] = ()
     dead_letter_reasons: Mapping[int, str] = field(default_factory=dict)
     checkpoints: Sequence[Checkpoint] = ()
-    cursors: Mapping[str, str] = field(default_factory=dict)
+    cursors: Mapping[str, str | None] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

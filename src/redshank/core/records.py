@@ -218,6 +218,9 @@ class ChannelInfo:
         minimum: least value that its owner holds for possible, in the canonical unit; None for
             what its quantity allows.
         maximum: largest such value.
+        device: id by which the device itself calls what measures it, "" if unknown.
+        scale: ``value * scale + offset`` is the device's value in the channel's unit.
+        offset: likewise.
     """
 
     name: str
@@ -227,6 +230,9 @@ class ChannelInfo:
     resolution: float | None = None
     minimum: float | None = None
     maximum: float | None = None
+    device: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ OF_CHANNELS = ("unit", "title", "minimum", "maximum")
 """What an owner may set of a channel."""
 
 
+def own_cursor(source: str, sensor_id: str) -> str:
+    """Name of the cursor that a source keeps for one sensor alone; it goes with the sensor."""
+    return f"{source} {sensor_id}"
+
+
 def patched(info: SensorInfo, changes: Mapping[str, Any]) -> SensorInfo:
     """The record with an owner's changes; what changes is the owner's from then on.
 
@@ -106,6 +111,8 @@ def _kept(stored: ChannelInfo | None, told: ChannelInfo, edited: frozenset[str])
         for name in (*OF_CHANNELS, "source_unit", "resolution")
         if _path(told.name, name) in edited or getattr(told, name) in ("", None)
     }
+    if not told.device:
+        kept |= {"device": stored.device, "scale": stored.scale, "offset": stored.offset}
     return replace(told, **kept)
 
 

@@ -4,7 +4,12 @@ import struct
 
 import pytest
 
-from redshank.core.clock import SECOND
+from redshank.core.batch import Reading, batches
+from redshank.core.clock import MINUTE, SECOND
+from redshank.core.ports import Parcel
+from redshank.core.queries import Cursor, Sensors
+from redshank.core.records import ChannelInfo, SensorInfo
+from redshank.core.registry import own_cursor
 
 from .conftest import NOW
 
@@ -127,3 +132,38 @@ def test_odd_ids_are_told_as_in_urls(call):
     answer = call.post("/boxes/ö耐/data", json={"<ö>": 1})
     assert answer.status_code == 201
     assert answer.headers["x-redshank-unmapped"] == "%3C%C3%B6%3E"
+
+
+def polled(context):
+    """A box as openSenseMap tells of it, with one reading; its air pressure comes in Pa."""
+    known = {
+        "temperature": ChannelInfo("temperature", "°C", "Temperatur", "°F", device=T,
+                                   scale=1 / 1.8, offset=-32 / 1.8),
+        "pressure_2": ChannelInfo("pressure_2", "hPa", "Luftdruck", "hPa", device=P, scale=0.01),
+    }  # fmt: skip
+    info = SensorInfo(BOX, source="opensensemap", channels=known)
+    values = {"temperature": 70.7 * (1 / 1.8) - 32 / 1.8, "pressure_2": 100520 * 0.01}
+    parcel = Parcel(batches([Reading(BOX, NOW - MINUTE, values)]), [info], cursor="far")
+    return context.bus.publish(parcel, own_cursor("opensensemap", BOX)).result(30)
+
+
+def test_what_is_polled_and_what_the_box_posts_is_one_series(service):
+    polled(service.context)
+    body = {T: ["70.7", "2026-01-31T23:59:00Z"], P: ["100520", "2026-01-31T23:59:00Z"]}
+    answer = service.call.post(f"/boxes/{BOX}/data", json=body)
+    assert answer.status_code == 201
+    assert "x-redshank-unmapped" not in answer.headers
+    assert len(rows(service.call)) == 1
+    metrics = service.call.get("/metrics").text
+    assert "redshank_duplicates_total 1.0" in metrics
+    assert "redshank_conflicts_total 0.0" in metrics
+    info = service.context.store.read(Sensors(sensor_ids=[BOX]))[0].info
+    assert (info.source, info.channels["pressure_2"].device) == ("opensensemap", P)
+
+
+def test_a_deleted_box_can_be_fetched_anew(service):
+    polled(service.context)
+    name = own_cursor("opensensemap", BOX)
+    assert service.context.store.read(Cursor(name)) == "far"
+    assert service.call("DELETE", f"/sensors/{BOX}").status_code == 204
+    assert service.context.store.read(Cursor(name)) is None

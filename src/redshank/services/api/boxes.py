@@ -1,8 +1,9 @@
 """openSenseMap's way of posting, so that a senseBox or luftdaten device can be pointed at redshank.
 
 A box is a sensor, and its sensors are channels. Which channel a sensor id means is known from, in
-this order: ``device_channels`` of the box (``PATCH /sensors/{id}``), a channel that has the id as
-its name or title, and otherwise the id itself, which then is told in ``X-Redshank-Unmapped``.
+this order: ``device_channels`` of the box (``PATCH /sensors/{id}``), what openSenseMap told of the
+box when it was polled or fetched, a channel that has the id as its name or title, and otherwise the
+id itself, which then is told in ``X-Redshank-Unmapped``.
 """
 
 from __future__ import annotations
@@ -209,7 +210,10 @@ class _Box:
         return {each.sensor: mapped[each.sensor] for each in found}
 
     def _named(self, sensor: str) -> ChannelMapping:
-        """The channel that has this name or title; one of its own if there is none."""
+        """The channel of this device sensor, name or title; one of its own if there is none."""
+        for name, channel in self.info.channels.items():
+            if sensor == channel.device:
+                return ChannelMapping(name, channel.unit, channel.scale, channel.offset)
         for name, channel in self.info.channels.items():
             if sensor in (name, channel.title):
                 return ChannelMapping(name, channel.unit)

@@ -22,7 +22,7 @@ from redshank.core.queries import (
     StoreTotals,
 )
 from redshank.core.records import SensorInfo, SensorStatus
-from redshank.core.registry import patched
+from redshank.core.registry import own_cursor, patched
 from redshank.services.api.answers import Answer, time_text
 from redshank.services.api.bodies import DeviceChannel, SensorEdit, StatusName
 from redshank.services.api.body import JsonRoute
@@ -165,10 +165,13 @@ def edit_sensor(context: Service, sensor_id: str, edit: SensorEdit) -> Answer:
     responses=responses(404, 422, 503),
 )
 def forget_sensor(context: Service, sensor_id: str) -> Response:
-    """Its readings, verdicts and incidents are gone after this."""
-    sensor_status(context.store, sensor_id)
-    forgotten = {mapping_setting(sensor_id): None}
-    commit = Commit(sensors_removed=[sensor_id], settings=forgotten)
+    """Its readings, verdicts and incidents are gone after this, and how far it was fetched."""
+    info = sensor_status(context.store, sensor_id).info
+    commit = Commit(
+        sensors_removed=[sensor_id],
+        settings={mapping_setting(sensor_id): None},
+        cursors={own_cursor(info.source, sensor_id): None},
+    )
     context.runner.write(commit).result(WAIT_SECONDS)
     return Response(status_code=204)
 

@@ -27,6 +27,7 @@ from redshank.adapters.sources.opensensemap.windows import Ledger, Span, Width
 from redshank.core.clock import DAY, HOUR, Clock, SystemClock
 from redshank.core.errors import SourceError
 from redshank.core.ports import Parcel
+from redshank.core.registry import own_cursor
 
 UNSETTLED = 48 * HOUR
 """Values may come so much later than their time: this long, the past is read again by each run."""
@@ -75,7 +76,7 @@ class History:
         archive_days: int = 365,
         clock: Clock | None = None,
     ) -> None:
-        self.name = f"{SOURCE} {box_id}"
+        self.name = own_cursor(SOURCE, box_id)
         self.box_id, self.box_name = box_id, ""
         self.read = 0
         self.unmapped: Sequence[str] = ()
@@ -97,9 +98,10 @@ class History:
         box = await self._client.box(self.box_id)
         self.box_name, self.unmapped = box.name, unmapped(box)
         sensors = [s for s in chosen(box, self._phenomena) if not s.silent]
-        yield Parcel(sensors=[described(box)])
+        ledger, width = Ledger.load(cursor), Width()
+        yield Parcel(sensors=[described(box, ledger.scales)])
         span = await self._span(box, sensors)
-        ledger, width, at = Ledger.load(cursor), Width(), span[0]
+        at = span[0]
         while todo := ledger.next_missing([s.id for s in sensors], (at, span[1])):
             window = self._cut(todo, width.now)
             asked = [s for s in sensors if ledger.missing(s.id, window)]
@@ -158,7 +160,7 @@ class History:
         done: float,
     ) -> Iterator[Parcel]:
         """A window's readings; the cursor moves with the last of them."""
-        known, now = mappings(box), self._clock.now()
+        known, now, scales = mappings(box), self._clock.now(), len(ledger.scales)
         wide = assembled(
             box,
             {
@@ -171,8 +173,9 @@ class History:
         self.read += sum(map(len, columns.values()))
         *most, rest = pieces(wide) or [[]]
         yield from map(Parcel, most)
-        bad = letters(box.id, list(columns.values()), SOURCE, now)
-        yield Parcel(rest, dead_letters=bad, cursor=ledger.dump(), progress=done)
+        bad = letters(box, columns, SOURCE, now)
+        told = [described(box, ledger.scales)] if len(ledger.scales) > scales else []
+        yield Parcel(rest, told, bad, cursor=ledger.dump(), progress=done)
 
     async def _columns(
         self, box: Box, sensors: Sequence[BoxSensor], window: Span

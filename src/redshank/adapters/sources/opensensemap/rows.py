@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from redshank.adapters.sources.opensensemap.measurements import Measurements
 from redshank.core.batch import Batch, Floats, Times
 from redshank.core.channels import ChannelMapping, map_channels
 from redshank.core.clock import DAY
+from redshank.core.media import JSON
 from redshank.core.records import ChannelInfo, DeadLetter, SensorInfo
 
 PARCEL = 10_000
@@ -43,13 +46,16 @@ def unmapped(box: Box) -> list[str]:
     return [f"{s.title} [{s.unit}]" for s in box.sensors if not known[s.id].mapped]
 
 
-def described(box: Box) -> SensorInfo:
-    """What is known of a box as of a sensor; a mobile one is where it was last."""
-    known = mappings(box)
-    channels = {
-        known[s.id].name: ChannelInfo(known[s.id].name, known[s.id].unit, s.title, s.unit)
-        for s in box.sensors
-    }
+def described(box: Box, scales: Mapping[str, float] | None = None) -> SensorInfo:
+    """What is known of a box as of a sensor; a mobile one is where it was last.
+
+    Args:
+        box: the box.
+        scales: further factors as of :func:`converted`. Where one is needed and not decided yet,
+            the sensor's id is not told: what the device itself posts could not be converted.
+    """
+    known, decided = mappings(box), scales or {}
+    channels = {known[s.id].name: _channel(s, known[s.id], decided) for s in box.sensors}
     longitude, latitude = box.place[:2] if box.place else (None, None)
     return SensorInfo(
         box.id,
@@ -61,6 +67,21 @@ def described(box: Box) -> SensorInfo:
         channels=channels,
         tags=box.tags,
     )
+
+
+def _channel(
+    sensor: BoxSensor, mapping: ChannelMapping, scales: Mapping[str, float]
+) -> ChannelInfo:
+    info = ChannelInfo(mapping.name, mapping.unit, sensor.title, sensor.unit)
+    factor = scales.get(sensor.id) if _may_be_pascal(mapping) else 1.0
+    if factor is None:
+        return info
+    scale, offset = mapping.scale * factor, mapping.offset * factor
+    return replace(info, device=sensor.id, scale=scale, offset=offset)
+
+
+def _may_be_pascal(mapping: ChannelMapping) -> bool:
+    return mapping.mapped and mapping.name.startswith("pressure")
 
 
 def converted(
@@ -76,7 +97,7 @@ def converted(
             labelled hPa and sent in Pa.
     """
     value = found.value * mapping.scale + mapping.offset
-    if mapping.mapped and mapping.name.startswith("pressure") and len(value):
+    if _may_be_pascal(mapping) and len(value):
         guess = 0.01 if np.median(value) > _SURELY_PASCAL else 1.0
         value = value * scales.setdefault(sensor.id, guess)
     return Measurements(found.time, value, found.place, found.bad, found.rows)
@@ -119,10 +140,27 @@ def pieces(batches: Sequence[Batch]) -> list[list[Batch]]:
     return groups
 
 
-def letters(box_id: str, found: Sequence[Measurements], source: str, now: int) -> list[DeadLetter]:
-    """What could not be read, for the dead letters."""
-    bad = dict.fromkeys(one for part in found for one in part.bad)
-    return [DeadLetter(now, source, f"box {box_id}: {one.reason}", one.raw) for one in bad]
+def letters(box: Box, found: Mapping[str, Measurements], source: str, now: int) -> list[DeadLetter]:
+    """What could not be read, for the dead letters; what is read again every hour is kept once.
+
+    Args:
+        box: the box.
+        found: sensor id to what was read of it.
+        source: name of the source.
+        now: wall clock, microseconds.
+    """
+    named = {sensor.id: {"title": sensor.title, "unit": sensor.unit} for sensor in box.sensors}
+    return [
+        DeadLetter(
+            *(now, source, one.reason, one.raw, None),
+            topic=f"{box.id}/{sensor_id}",
+            content_type=JSON[0],
+            details=named.get(sensor_id, {}),
+            key=hashlib.blake2b(one.raw, digest_size=8).hexdigest(),
+        )
+        for sensor_id, part in found.items()
+        for one in dict.fromkeys(part.bad)
+    ]
 
 
 def _copy_numbers(time: Times) -> Times:

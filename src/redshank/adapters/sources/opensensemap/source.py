@@ -144,7 +144,7 @@ class OpenSenseMap:
         """What came since the last round, or in the last two days."""
         box = await self.client.box(box_id)
         if box.newest is None:
-            if told := self._tell(box):
+            if told := self._tell(box, state):
                 yield Parcel(sensors=told)
             return
         behind = self._behind(box, state)
@@ -180,9 +180,10 @@ class OpenSenseMap:
             [self.client.window(box.id, s.id, max(start, behind[s.id]), end) for s in sensors]
         )
         known = mappings(box)
+        by_id = {sensor.id: values for sensor, values in zip(sensors, found, strict=True)}
         columns: dict[str, Measurements] = {}
-        for sensor, values in zip(sensors, found, strict=True):
-            mapping = known[sensor.id]
+        for sensor in sensors:
+            values, mapping = by_id[sensor.id], known[sensor.id]
             columns[mapping.name] = converted(sensor, mapping, values, state.scale)
             reached = end - 1 if sensor.last_time is None else min(end - 1, sensor.last_time)
             newest = int(values.time[-1]) if len(values) else 0
@@ -190,15 +191,15 @@ class OpenSenseMap:
         *most, rest = pieces(assembled(box, columns)) or [[]]
         last = Parcel(
             rest,
-            sensors=self._tell(box),
-            dead_letters=letters(box.id, found, self.name, self._clock.now()),
+            sensors=self._tell(box, state),
+            dead_letters=letters(box, by_id, self.name, self._clock.now()),
             cursor=state.dump(),
         )
         return [*map(Parcel, most), last]
 
-    def _tell(self, box: Box) -> list[SensorInfo]:
+    def _tell(self, box: Box, state: _State) -> list[SensorInfo]:
         """The sensor's description if it is new or has changed since it was last handed over."""
-        info = described(box)
+        info = described(box, state.scale)
         if self._told.get(box.id) == info:
             return []
         self._told[box.id] = info

@@ -29,7 +29,7 @@ def write(sql: sqlite3.Connection, directory: Directory, commit: Commit) -> None
     _incidents(sql, directory, commit)
     _people(sql, commit.marks, commit.comments)
     _dead_letters(sql, commit)
-    sql.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?)", list(commit.cursors.items()))
+    _cursors(sql, commit.cursors)
     _settings(sql, commit.settings)
 
 
@@ -149,6 +149,14 @@ def _letter_row(each: DeadLetter) -> tuple[Any, ...]:
         *(each.time, each.source, each.reason, each.raw),
         *(each.topic, each.content_type, details, each.key),
     )
+
+
+def _cursors(sql: sqlite3.Connection, cursors: Mapping[str, str | None]) -> None:
+    for source, cursor in cursors.items():
+        if cursor is None:
+            sql.execute("DELETE FROM cursors WHERE source = ?", (source,))
+        else:
+            sql.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, cursor))
 
 
 def _settings(sql: sqlite3.Connection, settings: Mapping[str, Any]) -> None:
