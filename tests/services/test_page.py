@@ -235,6 +235,17 @@ def test_the_budget_is_previewed_and_applied(demo: Process, visit: Open) -> None
     expect(page.locator(".budget-value b")).to_have_text("3")
 
 
+def test_the_budget_is_kept_for_the_whole_fleet(demo: Process, visit: Open) -> None:
+    page = settled(visit(demo, "/budget"))
+    page.get_by_role("checkbox", name=re.compile("a day for all 4 sensors together")).check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text(re.compile("^In force: 3"))).to_be_visible()
+    with demo.client() as client:
+        assert client.get("/budget")["per_fleet_day"] == pytest.approx(0.4)
+        send(client, "PUT", "/budget", {"per_sensor_month": 3.0})
+    expect(page.get_by_text("False alarms at most")).to_be_visible()
+
+
 def test_a_deep_link_says_the_same_after_a_reload(
     demo: Process, visit: Open, paths: dict[str, str]
 ) -> None:

@@ -19,7 +19,7 @@ _VERDICTS = {
     "kept": "The promise is kept: no more false alarms than chance makes of the budget.",
     "unclear": "More incidents without a mark than promised: mark those that are real or expected, "
     "and what is left shows whether the promise is kept.",
-    "exceeded": "More false alarms than promised. Lower the budget, and please report it.",
+    "exceeded": "More false alarms than promised, beyond chance; a lower budget is quieter.",
     "unknown": "Nothing was watched in these days.",
 }
 _COUNTED = {"false": "marked false", "false_or_unmarked": "marked false or without a mark"}
@@ -91,9 +91,9 @@ def _print_kept(found: Any, sensor: str | None) -> None:
     say(
         f"\nThe {promised['days']:g} days up to the newest reading: {promised['incidents']:.3g} "
         f"false alarms promised for {promised['sensor_months']:.3g} sensor-months; "
-        f"{measured['incidents']:,} incidents opened, {measured['marked_real']:,} of them marked "
-        f"real, {measured['marked_expected']:,} expected, {measured['marked_false']:,} false, "
-        f"{measured['unmarked']:,} without a mark"
+        f"incidents that opened: {measured['incidents']:,}; marked real "
+        f"{measured['marked_real']:,}, expected {measured['marked_expected']:,}, false "
+        f"{measured['marked_false']:,}, without a mark {measured['unmarked']:,}"
     )
     if promised["sensor_months"]:
         heads = ("counted as false alarms", "incidents", "per sensor and 30 days", "95 % interval")
@@ -101,12 +101,12 @@ def _print_kept(found: Any, sensor: str | None) -> None:
     say(_VERDICTS[found["verdict"]])
     if slow := found["too_slow"]["count"]:
         named = ", ".join(found["too_slow"]["sensors"][:5])
-        say(f"{slow:,} sensors report too seldom to bring as many incidents: {named}")
+        say(f"Reporting too seldom to bring as many incidents: {slow:,} ({named})")
 
 
 def _print_fleet(found: Any) -> None:
     shared = "" if found["per_fleet_day"] is None else f" (chosen: {found['per_fleet_day']:g})"
-    say(f"All {found['sensors']:,} sensors together: {found['fleet_per_day']:.3g} a day{shared}")
+    say(f"All sensors together ({found['sensors']:,}): {found['fleet_per_day']:.3g} a day{shared}")
     own = found["sensors_with_own"]
     for sensor_id, value in list(own.items())[:_SHOWN]:
         say(f"  {sensor_id}: its own, {value:g}")
@@ -120,7 +120,7 @@ def _rate(words: str, rate: Any) -> tuple[object, ...]:
 def _print_preview(found: Any) -> None:
     say(
         f"At {found['per_sensor_month']:.3g} false alarms per sensor and 30 days, the last "
-        f"{found['days']:g} days would have brought {found['count']:,} incidents "
+        f"{found['days']:g} days would have brought incidents: {found['count']:,} "
         f"({found['count_now']:,} at the budget in force)"
     )
     heads = ("opened (UTC)", "sensor", "what", "by chance once in days")

@@ -67,6 +67,7 @@ class Kept:
             "unclear" if only together with the unmarked ones they are, else "kept"; "unknown"
             while nothing was watched.
         sensors: how many were heard of in that time.
+        sharing: how many of them have no budget of their own.
         fleet_per_day: false alarms that these together may bring in a day.
         too_slow: those that report too seldom to spend their budget.
     """
@@ -80,6 +81,7 @@ class Kept:
     false_or_unmarked: Rate
     verdict: Verdict
     sensors: int
+    sharing: int
     fleet_per_day: float
     too_slow: Sequence[str]
 
@@ -106,6 +108,7 @@ def kept(store: Readable, budget: Budget, sensor_id: str | None = None) -> Kept:
         false_or_unmarked=rate(maybe, months),
         verdict=verdict(surely, maybe, promised),
         sensors=len(spans),
+        sharing=sum(span.sensor_id not in budget.own for span in spans),
         fleet_per_day=sum(budgets) / MONTH_DAYS,
         too_slow=[s.sensor_id for s in spans if too_slow(s, budget.for_sensor(s.sensor_id))],
     )

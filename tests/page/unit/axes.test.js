@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { DAY, HOUR } from '../../../src/redshank/page/lib/format.js';
 import { timeTicks, valueTicks } from '../../../src/redshank/page/lib/ticks.js';
 import { parseRange, presetRange, rangeQuery, serves, wanted } from '../../../src/redshank/page/lib/range.js';
-import { STEPS, stepOf, valueAt } from '../../../src/redshank/page/lib/dial.js';
+import { STEPS, fleetPerDay, promiseWords, rateWords, stepOf, valueAt } from '../../../src/redshank/page/lib/dial.js';
 
 const extent = { first: Date.UTC(2025, 2, 10), last: Date.UTC(2025, 2, 17, 12) };
 
@@ -54,4 +54,17 @@ test('the dial is logarithmic and comes back to its values', () => {
   assert.equal(valueAt(STEPS), 30);
   for (const value of [0.3, 1, 3, 10]) assert.equal(valueAt(stepOf(value)), value);
   for (let step = 0; step <= STEPS; step += 1) assert.equal(valueAt(Math.round(stepOf(valueAt(step)))), valueAt(step));
+});
+
+test('promised against measured in words', () => {
+  assert.match(promiseWords({ verdict: 'kept' }), /is kept/);
+  assert.match(promiseWords({ verdict: 'unclear' }), /Mark those/);
+  assert.equal(rateWords({ count: 1, per_sensor_month: 1.07, low: 0.027, high: 5.96 }), '1.1 per sensor and month; 0.027 to 6 with 95\u202f% confidence');
+  assert.equal(rateWords({ count: 0, per_sensor_month: null, low: null, high: null }), 'nothing was watched');
+});
+
+test('a budget of each sensor is one of all of them', () => {
+  const budget = { fleet_per_day: 0.5, per_sensor_month: 3, sensors_sharing: 4 };
+  assert.equal(fleetPerDay(budget, 3), 0.5);
+  assert.ok(Math.abs(fleetPerDay(budget, 6) - 0.9) < 1e-9);
 });

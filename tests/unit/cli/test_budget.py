@@ -29,7 +29,7 @@ def test_the_promise_and_what_came_are_shown(watched):
     answer = watched("budget")
     assert answer.status == 0, answer.err
     assert answer.out.startswith("Alarm budget: 3 false alarms per sensor and 30 days\n")
-    assert "All 1 sensors together: 0.1 a day\n" in answer.out
+    assert "All sensors together (1): 0.1 a day\n" in answer.out
     assert "marked false or without a mark" in answer.out
     told = watched("budget", "--json", "--sensor", "greenhouse-1").json
     assert told["measured"]["incidents"] == told["measured"]["unmarked"] >= 1
@@ -40,7 +40,7 @@ def test_a_preview_lists_what_would_have_come(watched):
     many = watched("budget", "--preview", "300", "--json").json
     assert few["count"] <= many["count"] == len(many["incidents"])
     text = watched("budget", "--preview", "300", "--days", "2").out
-    assert text.startswith("At 300 false alarms per sensor and 30 days, the last 2 days would")
+    assert text.startswith("At 300 false alarms per sensor and 30 days, the last 2 days would have")
     assert "(would be new)" in text
 
 

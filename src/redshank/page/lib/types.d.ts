@@ -133,11 +133,32 @@ export interface IncidentList {
   incidents: Incident[];
 }
 
+export interface CountedRate {
+  count: number;
+  per_sensor_month: number | null;
+  low: number | null;
+  high: number | null;
+}
+
 export interface Budget {
   per_sensor_month: number;
+  per_fleet_day: number | null;
   sensors_with_own: Record<string, number>;
+  sensors: number;
+  sensors_sharing: number;
+  fleet_per_day: number;
   promised: { days: number; sensor_months: number; incidents: number };
-  measured: { incidents: number; marked_false: number; marked_real: number };
+  measured: {
+    incidents: number;
+    marked_false: number;
+    marked_real: number;
+    marked_expected: number;
+    unmarked: number;
+    false: CountedRate;
+    false_or_unmarked: CountedRate;
+  };
+  verdict: 'kept' | 'unclear' | 'exceeded' | 'unknown';
+  too_slow: { count: number; sensors: string[] };
 }
 
 export interface PreviewIncident {

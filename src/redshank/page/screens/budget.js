@@ -1,7 +1,7 @@
 /** Budget: the one knob, in false alarms per sensor and month, and what it would have meant. */
 import { html, useEffect, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
-import { STEPS, TICKS, promiseWords, stepOf, valueAt } from '../lib/dial.js';
+import { STEPS, TICKS, fleetPerDay, promiseWords, rateWords, stepOf, valueAt } from '../lib/dial.js';
 import { brief, budgetWords, count, onceIn, plural, sentence, span } from '../lib/format.js';
 import { nameOf, newestOf } from '../lib/fleet.js';
 import { useMessages, useResource, useTitle } from '../lib/hooks.js';
@@ -65,10 +65,16 @@ const Kept = ({ budget }) => html`<section aria-labelledby="promise-title"><h2 i
   <p>${promiseWords(budget)}</p>
   <dl class="facts">
     <div><dt>Promised at most</dt><dd>${brief(budget.promised.incidents)} <span class="quiet">false alarms in ${budget.promised.days} days, ${brief(budget.promised.sensor_months)} sensor months</span></dd></div>
-    <div><dt>Measured</dt><dd>${plural(budget.measured.incidents, 'incident')}</dd></div>
-    <div><dt>Marked real</dt><dd>${count(budget.measured.marked_real)}</dd></div>
-    <div><dt>Marked false</dt><dd>${count(budget.measured.marked_false)}</dd></div>
-  </dl></section>`;
+    <div><dt>Measured</dt><dd>${plural(budget.measured.incidents, 'incident')} <span class="quiet">opened in these days: ${count(budget.measured.marked_real)} marked real, ${count(budget.measured.marked_expected)} expected, ${count(budget.measured.marked_false)} false, ${count(budget.measured.unmarked)} without a mark</span></dd></div>
+    <div><dt>False alarms at least</dt><dd>${count(budget.measured.false.count)} <span class="quiet">marked false: ${rateWords(budget.measured.false)}</span></dd></div>
+    <div><dt>False alarms at most</dt><dd>${count(budget.measured.false_or_unmarked.count)} <span class="quiet">with those that nobody has marked: ${rateWords(budget.measured.false_or_unmarked)}</span></dd></div>
+  </dl>
+  ${budget.too_slow.count > 0 && html`<p class="quiet">${plural(budget.too_slow.count, 'sensor reports', 'sensors report')} too seldom to bring as many incidents as the budget allows: ${budget.too_slow.sensors.join(', ')}${budget.too_slow.count > budget.too_slow.sensors.length ? ' …' : ''}.</p>`}
+  </section>`;
+
+/** Whether the budget is kept as a total for all sensors. @param {{budget: Budget, value: number, total: boolean, onChange: (total: boolean) => void}} props */
+const Total = ({ budget, value, total, onChange }) => html`<label class="whose"><input type="checkbox" checked=${total} onChange=${(/** @type {any} */ e) => onChange(e.target.checked)} />
+  <span>Keep it as ${brief(fleetPerDay(budget, value))} a day for all ${plural(budget.sensors, 'sensor')} together, shared out anew when sensors come or go</span></label>`;
 
 /** @param {{value: number}} props */
 function useDebounced({ value }) {
@@ -91,18 +97,20 @@ const Whose = ({ sensors, chosen, own }) => html`<label class="whose">Budget of
 function Setting({ budget, reload, chosen, sensors }) {
   const applied = (chosen && budget.sensors_with_own[chosen]) || budget.per_sensor_month;
   const [value, setValue] = useState(applied);
+  const [total, setTotal] = useState(budget.per_fleet_day !== null);
   const [note, setNote] = useState('');
   const [busy, setBusy] = useState(false);
   useEffect(() => setValue(applied), [applied, chosen]);
+  useEffect(() => setTotal(budget.per_fleet_day !== null), [budget.per_fleet_day, chosen]);
   const late = useDebounced({ value });
   const preview = useResource((signal) => /** @type {Promise<Preview>} */ (get('/budget/preview', { per_sensor_month: late, days: 30, sensor_id: chosen }, signal)), [late, chosen, applied]);
-  const same = Math.abs(value - applied) < 0.005 * applied;
+  const same = Math.abs(value - applied) < 0.005 * applied && (Boolean(chosen) || total === (budget.per_fleet_day !== null));
   /** @param {number | null} next */
   const apply = async (next) => {
     setBusy(true);
     try {
       if (chosen) await send('PATCH', `/sensors/${part(chosen)}`, { budget: next });
-      else await send('PUT', '/budget', { per_sensor_month: next });
+      else await send('PUT', '/budget', total && next !== null ? { per_fleet_day: fleetPerDay(budget, next) } : { per_sensor_month: next });
       setNote(next === null ? 'It follows the fleet’s budget again.' : `In force: ${brief(next)} per sensor and month, for the past 30 days too.`);
       reload();
     } catch (problem) {
@@ -115,9 +123,10 @@ function Setting({ budget, reload, chosen, sensors }) {
       <${Whose} sensors=${sensors} chosen=${chosen} own=${budget.sensors_with_own} />
       <p class="budget-value"><b>${brief(value)}</b> <span>${budgetWords(value)}, ${chosen ? 'for this sensor' : 'for each sensor'}</span></p>
       <${Dial} value=${value} onChange=${(/** @type {number} */ v) => { setValue(v); setNote(''); }} applied=${applied} />
+      ${!chosen && budget.sensors > 0 && html`<${Total} budget=${budget} value=${value} total=${total} onChange=${(/** @type {boolean} */ v) => { setTotal(v); setNote(''); }} />`}
       <div class="row">
         <button class="primary" disabled=${same || busy} onClick=${() => apply(value)}>Apply</button>
-        <button disabled=${same || busy} onClick=${() => setValue(applied)}>Keep ${brief(applied)}</button>
+        <button disabled=${same || busy} onClick=${() => { setValue(applied); setTotal(budget.per_fleet_day !== null); }}>Keep ${brief(applied)}</button>
         ${chosen && budget.sensors_with_own[chosen] !== undefined && html`<button class="plain" onClick=${() => apply(null)}>Use the fleet’s</button>`}
         <span role="status" class="quiet">${note}</span>
       </div>

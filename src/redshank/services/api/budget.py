@@ -141,6 +141,7 @@ def _told(now: Budget, found: Kept) -> dict[str, Any]:
         "per_fleet_day": now.per_fleet_day,
         "sensors_with_own": dict(now.own),
         "sensors": found.sensors,
+        "sensors_sharing": found.sharing,
         "fleet_per_day": found.fleet_per_day,
         "promised": {
             "days": MONTH_DAYS,

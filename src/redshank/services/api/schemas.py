@@ -324,6 +324,7 @@ class BudgetOut(BaseModel):
     per_fleet_day: float | None
     sensors_with_own: dict[str, float]
     sensors: int
+    sensors_sharing: int
     fleet_per_day: float
     promised: Promised
     measured: Measured
