@@ -24,6 +24,7 @@ from redshank.core.ports import Commit, Store
 from redshank.core.queries import Setting
 from redshank.core.records import Incident
 from redshank.detect.transfer import Transfer, transfer
+from redshank.pipeline.ageing import DRIFT
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.stored import pieces_of, rows_of
 
@@ -71,6 +72,8 @@ def stored(sensor_id: str, acceptances: Sequence[Acceptance]) -> dict[str, Any]:
 
 def marked(store: Store, pipeline: Pipeline, incident: Incident, expected: bool) -> Commit:
     """What a mark changes of a sensor in memory, and what of that must be written with it."""
+    if expected and incident.kind == DRIFT and not incident.rows:
+        return Commit(incidents=[_ended(incident, pipeline)] if incident.closed is None else ())
     sensor_id = incident.sensor_id
     known = load(store, sensor_id)
     others = [one for one in known if one.incident != incident.id]
@@ -147,6 +150,11 @@ def history(
             yield one
             start = one.until + 1
     yield from pieces_of(store, sensor_id, start, end)
+
+
+def _ended(drift: Incident, pipeline: Pipeline) -> Incident:
+    """A slow drift whose end is the new normal; the next one is looked for from here on."""
+    return replace(drift, closed=max(drift.last, pipeline.newest_of(drift.sensor_id)))
 
 
 def _written(

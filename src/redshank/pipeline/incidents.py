@@ -12,7 +12,6 @@ import numpy as np
 from redshank.core.batch import Bytes, Singles
 from redshank.core.clock import MINUTE
 from redshank.core.records import (
-    SILENT,
     Evidence,
     Flag,
     Incident,
@@ -258,7 +257,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
 def retracted(there: Iterable[Incident], found: Container[str], since: int) -> list[str]:
     """Ids of stored incidents that another look at the rows does not find again.
 
-    Silences are not found in rows, and what people spoke about stays.
+    Silences and slow drifts are not found in rows, and what people spoke about stays.
 
     Args:
         there: incidents that are stored.
@@ -270,7 +269,7 @@ def retracted(there: Iterable[Incident], found: Container[str], since: int) -> l
         for incident in there
         if incident.id not in found
         and incident.opened >= since
-        and incident.kind != SILENT
+        and incident.rows
         and incident.feedback is None
         and not incident.comments
     ]

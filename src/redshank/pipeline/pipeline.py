@@ -237,6 +237,12 @@ class Pipeline:
         """(sensors of the batch,) event time of each one's newest reading."""
         return self._newest[self._slots(batch)]
 
+    def newest_of_all(self) -> Iterator[tuple[str, int]]:
+        """The sensors in memory that have readings, and the event time of each one's newest."""
+        for sensor_id, slot in self._slot.items():
+            if (newest := int(self._newest[slot])) != NEVER:
+                yield sensor_id, newest
+
     def newest_of(self, sensor_id: str) -> int:
         """Event time of a sensor's newest reading, microseconds."""
         return int(self._newest[self._slot[sensor_id]])

@@ -47,6 +47,7 @@ from redshank.core.registry import Edit, completed
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline import accepted, amend, sharing
 from redshank.pipeline import budget as budgets
+from redshank.pipeline.ageing import Ageing
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import fresh, gather
 from redshank.pipeline.neighbours import Neighbours
@@ -101,6 +102,7 @@ class Runner:
         self._asleep, self._woken = True, 0
         self._neighbours = Neighbours(store)
         self._shared_for = (0, 0)
+        self._ageing = Ageing(store, pipeline, self._neighbours)
         self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
     # --- life ---
@@ -439,9 +441,10 @@ class Runner:
             if due:
                 self._look_for_silence()
                 self._share_out()
+            aged = self._look_for_drift()
             woken = self._wake() if idle and self._asleep else False
             more = self._store.maintain(self._clock.now())
-            self._untidy = more or woken or bool(self._late)
+            self._untidy = more or woken or aged or bool(self._late)
         except Exception as error:
             self._untidy = False
             self._telemetry.failures_total.inc()
@@ -473,11 +476,22 @@ class Runner:
     def _look_for_silence(self) -> None:
         incidents = self._silences.look(self._clock.now())
         if incidents:
-            commit = Commit(incidents=incidents)
-            self._store.write(commit)
-            for incident in incidents:
-                self._telemetry.incidents_total.labels(incident.state).inc()
-            self._tell(commit)
+            self._write_found(Commit(incidents=incidents))
+
+    def _look_for_drift(self) -> bool:
+        """Look at the sensors whose week is over, some at a time; whether there were any."""
+        commit = self._ageing.look()
+        if commit is None:
+            return False
+        self._write_found(commit)
+        self._ageing.looked(commit)
+        return True
+
+    def _write_found(self, commit: Commit) -> None:
+        self._store.write(commit)
+        for incident in commit.incidents:
+            self._telemetry.incidents_total.labels(incident.state).inc()
+        self._tell(commit)
 
 
 def _without_gaps(messages: Sequence[Message]) -> list[Message]:
