@@ -9,7 +9,8 @@ SKAB: F1, false alarm rate (FAR) and missed alarm rate (MAR) of rows, added up o
 first 400 rows of each are learned from. On its leaderboard all rows of a file count, these 400 too:
 they are normal and here never in alarm, so they only lower FAR; beside it, the rows after them.
 Which rows the detector calls anomalous is taken in two ways: its alarms (the first rows of an
-incident, until it settles), and all rows of its incidents, until they are over.
+incident, until it settles), and all rows of its incidents, until they are over. What the score
+could give is shown by the one threshold for all files that is best for F1, chosen by the labels.
 
 NAB: standard profile, its scorer (redshank.models.protocols), the labels are its windows. A
 detection is the row at which an alarm opens (what a user is told) or each row of the alarm. The
@@ -46,6 +47,7 @@ from redshank.models.scoring import DEFAULT_BUDGET, score_table
 
 LEVELS = 1 - np.geomspace(1e-5, 0.5, 200)
 """Shares of all rows below the thresholds that are tried."""
+PERCENTS = np.linspace(0.01, 0.99, 99)
 BUDGETS = tuple(np.geomspace(0.1, 100, 31).tolist())
 """Tried for the best one, in incidents per 8,640 rows."""
 
@@ -112,14 +114,23 @@ def skab_counts(runs: Sequence[Run]) -> dict[str, RowCounts]:
     """Rows by label and alarm: of whole files, and after what is learned from."""
     out = {}
     for name in ("alarms", "incidents"):
-        whole, after = RowCounts(), RowCounts()
-        for run in runs:
-            told = getattr(run, name) & (np.arange(len(run.labels)) >= run.start)
-            whole += row_counts(run.labels, told)
-            after += row_counts(run.labels[run.start :], told[run.start :])
-        out[f"{name}, all rows"] = whole
-        out[f"{name}, rows after 400"] = after
+        told = [getattr(run, name) for run in runs]
+        out[f"{name}, all rows"] = counted(runs, told)
+        out[f"{name}, rows after 400"] = counted(runs, told, whole=False)
+    levels = np.quantile(np.concatenate([run.score[run.start :] for run in runs]), PERCENTS)
+    above = [counted(runs, [run.score >= level for run in runs]) for level in levels]
+    out["score over its best threshold, all rows"] = max(above, key=lambda one: one.f1)
     return out
+
+
+def counted(runs: Sequence[Run], told: Sequence[Marks], whole: bool = True) -> RowCounts:
+    """Rows over all files; those that are learned from are never in alarm, or do not count."""
+    total = RowCounts()
+    for run, marks in zip(runs, told, strict=True):
+        after = row_counts(run.labels[run.start :], marks[run.start :])
+        before = run.labels[: run.start] if whole else run.labels[:0]
+        total += after + row_counts(before, np.zeros_like(before))
+    return total
 
 
 def nab_scores(runs: list[Run]) -> dict[str, NabScore]:
