@@ -54,6 +54,7 @@ class Cell:
         sensor_months: how long was watched, all sensors together.
         per_sensor: incidents of each sensor.
         by: what spoke -> incidents.
+        learning: share of the time that the sensors had no rates yet.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Cell:
     sensor_months: float
     per_sensor: tuple[int, ...]
     by: Mapping[str, int]
+    learning: float
 
     @property
     def rate(self) -> float:
@@ -211,7 +213,9 @@ def _cells(
             counts = tuple(map(len, within))
             flat = [speaker for part in within for speaker in part]
             by = {speaker: flat.count(speaker) for speaker in sorted(set(flat))}
-            yield Cell(kind, interval, budget, period, sum(counts), months, counts, by)
+            lost = [min(max(one.learned - start, 0) / (end - start), 1) for one in seen]
+            count, learning = sum(counts), float(np.mean(lost))
+            yield Cell(kind, interval, budget, period, count, months, counts, by, learning)
 
 
 def _found(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from budget import Cell, Found, Measured
 
 NAMES = {1.0: "1 s", 10.0: "10 s", 60.0: "1 min", 300.0: "5 min", 900.0: "15 min", 3600.0: "1 h"}
+LEARNING = 0.5
+"""Cells whose sensors learn for more of the time are not judged."""
 OFTEN = 11
 """Incidents to expect from which on a Poisson count can tell twice from once."""
 
@@ -31,7 +33,10 @@ def tables(measured: Measured, promises: Sequence[float]) -> Iterator[Table]:
         yield price(measured.found, intervals, promises)
         yield price_by_age(measured.found, promises)
     yield remarks(measured, promises)
-    yield summary(measured, cells)
+    judged = usable(measured, cells)
+    for period in ("week 1", "month 2"):
+        yield by_cadence(judged, period)
+    yield summary(measured, judged)
 
 
 def name(interval: float) -> str:
@@ -112,18 +117,34 @@ def price_by_age(found: Sequence[Found], promises: Sequence[float]) -> Table:
     return table
 
 
+def by_cadence(cells: Sequence[Cell], period: str) -> Table:
+    """How well the promise is kept at each cadence."""
+    chosen = [c for c in cells if c.period == period]
+    intervals = dict.fromkeys(c.interval for c in chosen)
+    table = Table("cells", *map(name, intervals), title=f"The promise by cadence, {period}")
+    for text, told in _MEASURES.items():
+        table.add_row(text, *(told([c for c in chosen if c.interval == i]) for i in intervals))
+    return table
+
+
 def summary(measured: Measured, cells: Sequence[Cell]) -> Table:
     """How well the promise is kept, over all cells of kind, cadence and promise."""
-    months = sum(c.sensor_months for c in _lowest(cells) if c.period.startswith("month"))
+    every = [c for c in measured.cells if c.promise == measured.cells[0].promise]
+    months = sum(c.sensor_months for c in every if c.period.startswith("month"))
     title = f"The promise: {months:.0f} sensor-months, {measured.rows / 1e6:.0f} M rows"
-    table = Table("cells", *dict.fromkeys(c.period for c in cells), title=title, caption=_CAPTION)
-    slow = too_slow(measured, [c.promise for c in cells])
-    usable = [c for c in cells if (c.kind, c.interval, c.promise) not in slow]
-    grouped = [[c for c in usable if c.period == p] for p in dict.fromkeys(c.period for c in cells)]
-    table.add_row("count", *(str(len(group)) for group in grouped))
+    periods = dict.fromkeys(c.period for c in cells)
+    table = Table("cells", *periods, title=title, caption=_CAPTION)
     for text, told in _MEASURES.items():
-        table.add_row(text, *(told(group) for group in grouped))
+        table.add_row(text, *(told([c for c in cells if c.period == p]) for p in periods))
     return table
+
+
+def usable(measured: Measured, cells: Sequence[Cell]) -> list[Cell]:
+    """Cells where the promise can be judged: fast enough to spend it, and not still learning."""
+    slow = too_slow(measured, [c.promise for c in cells])
+    return [
+        c for c in cells if (c.kind, c.interval, c.promise) not in slow and c.learning <= LEARNING
+    ]
 
 
 def remarks(measured: Measured, promises: Sequence[float]) -> Table:
@@ -151,11 +172,6 @@ def too_slow(measured: Measured, promises: Sequence[float]) -> set[tuple[str, fl
         and (c.kind, c.interval) in most
         and most[c.kind, c.interval] < c.promise / 2
     }
-
-
-def _lowest(cells: Sequence[Cell]) -> list[Cell]:
-    least = min(c.promise for c in cells)
-    return [c for c in cells if c.promise == least]
 
 
 def _falling(cells: Sequence[Cell]) -> list[tuple[str, float]]:
@@ -215,6 +231,12 @@ def _ratio(cell: Cell) -> str:
     return f"x{cell.rate / cell.promise:.2f} ({where})"
 
 
+def _overall(cells: Sequence[Cell]) -> str:
+    due = sum(map(_expected, cells))
+    low, high = poisson_interval(count := sum(c.incidents for c in cells))
+    return f"x{count / due:.2f} [{low / due:.2f}-{high / due:.2f}]" if due else "-"
+
+
 def _above(cells: Sequence[Cell]) -> str:
     """Cells that are above three times the promise beyond doubt."""
     return str(sum(c.interval_95[0] > 3 * c.promise for c in cells))
@@ -231,6 +253,8 @@ def _dispersion(cells: Sequence[Cell]) -> str:
 
 
 _MEASURES = {
+    "count": lambda cells: str(len(cells)),
+    "measured / promised, all cells": lambda cells: _overall(cells),
     "interval meets promise x/: 2": _within(2),
     "interval meets promise x/: 1.5": _within(1.5),
     f"measured within x/: 2, {OFTEN} expected": _within(2, point=True),
@@ -242,7 +266,7 @@ _MEASURES = {
 }
 _CAPTION = (
     "A cell is a kind, a cadence and a promise; its 95 % interval is exact for a Poisson count. "
-    "Cells that are too slow to spend the promise are left out of the shares."
+    "Left out: cells that are too slow to spend the promise, or learn for most of the time."
 )
 
 

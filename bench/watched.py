@@ -11,16 +11,21 @@ from itertools import pairwise
 import numpy as np
 
 from injected import Fault, injections
-from redshank.core.channels import other_units
 from redshank.core.clock import DAY
+from redshank.core.records import SensorInfo
 from redshank.detect.alarm import Alarm, decide_series
-from redshank.detect.engine import Engine, EngineSettings
+from redshank.detect.engine import Engine
 from redshank.detect.streaming import Cause
-from redshank.pipeline.pipeline import rests_at_zero
-from redshank.pipeline.silence import SHARE as SILENCE_SHARE
+from redshank.pipeline.budget import Budget
+from redshank.pipeline.pipeline import Pipeline
 from streams import START, Stream
 
-SETTINGS = EngineSettings(rests_at_zero=rests_at_zero, units=other_units)
+try:
+    from redshank.pipeline.rhythm import SILENCE_SHARE
+except ImportError:
+    from redshank.pipeline.silence import SHARE as SILENCE_SHARE
+
+SETTINGS = Pipeline(Budget(), SensorInfo).settings
 AGES = (2.0, 10.0, 40.0)
 """Days after its first reading at which faults are put into a sensor."""
 CHUNK = 1 << 16
@@ -36,12 +41,14 @@ class Watched:
         days: how long it was watched.
         openings: budget -> what spoke ("score", "flat line", ...) and day of each incident.
         found: (fault, age in days) -> budget -> share of the event until the alarm; 1 for none.
+        learned: day from which on it had rates.
         rows: scored.
     """
 
     days: float
     openings: dict[float, list[tuple[str, float]]]
     found: dict[tuple[Fault, float], dict[float, float]] = field(default_factory=dict)
+    learned: float = 0.0
     rows: int = 0
 
 
@@ -77,7 +84,8 @@ def watch(
             rate.append(judged.rate), cause.append(judged.cause), moment.append(judged.time)
     told = np.concatenate(rate), np.concatenate(cause), np.concatenate(moment)
     openings = {b: _openings(b, *told, silences) for b in budgets}
-    return Watched(_day(time[-1]), openings, found, len(time))
+    learned = float(np.isinf(told[0]).mean()) * _day(time[-1])
+    return Watched(_day(time[-1]), openings, found, learned, len(time))
 
 
 def _run(engine: Engine, slot: int, stream: Stream, time: np.ndarray, values: np.ndarray):

@@ -73,7 +73,7 @@ const Kept = ({ budget }) => html`<section aria-labelledby="promise-title"><h2 i
   </section>`;
 
 /** Whether the budget is kept as a total for all sensors. @param {{budget: Budget, value: number, total: boolean, onChange: (total: boolean) => void}} props */
-const Total = ({ budget, value, total, onChange }) => html`<label class="whose"><input type="checkbox" checked=${total} onChange=${(/** @type {any} */ e) => onChange(e.target.checked)} />
+const Total = ({ budget, value, total, onChange }) => html`<label class="whose total"><input type="checkbox" checked=${total} onChange=${(/** @type {any} */ e) => onChange(e.target.checked)} />
   <span>Keep it as ${brief(fleetPerDay(budget, value))} a day for all ${plural(budget.sensors, 'sensor')} together, shared out anew when sensors come or go</span></label>`;
 
 /** @param {{value: number}} props */
