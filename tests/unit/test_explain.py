@@ -1,21 +1,35 @@
 """Texts name channel, value, band, unit, what stayed normal, and how sure it is."""
 
+import numpy as np
 import pytest
 
 from redshank.core.clock import HOUR, MINUTE, SECOND
 from redshank.core.records import ChannelInfo, Evidence, Flag, SensorInfo
+from redshank.detect.channelstate import RECENT_ROWS
 from redshank.detect.streaming import Cause
 from redshank.pipeline.explain import duration, odds, text, title
 from redshank.pipeline.faults import Findings, kind, origin
+from redshank.pipeline.trace import HEAD_ROWS, Course
 
 INFO = SensorInfo("schnus", "Schnus", channels={"flow": ChannelInfo("flow", "l/min", resolution=1)})
-STEP = Flag.RATE_OF_CHANGE
 TUESDAY = 1_742_872_320 * SECOND  # Tue 25 Mar 2025, 03:12 UTC
 
 
-def found(cause, *evidence, rows=100, held=0, calm=(), flags=0, steps=0):
+def found(cause, *evidence, rows=100, held=0, calm=(), flags=None, course=None):
     last = TUESDAY + 6 * HOUR + 10 * MINUTE
-    return Findings(cause, TUESDAY, last, rows, held, last, 0.025, evidence, calm, flags, steps)
+    known = TUESDAY, last, rows, held, last, 0.025
+    return Findings(cause, *known, evidence, calm, flags or {}, course)
+
+
+def course(*rows, before=20.0, usual=0.1):
+    """A channel that stood around a level, and what it did since the incident opened."""
+    calm = before + usual * np.resize([0.0, 1.0], RECENT_ROWS)
+    rows = np.array(rows, float)
+    return Course(calm, rows[:HEAD_ROWS], np.empty(0), rows[:: -(-len(rows) // 64)], usual)
+
+
+def wild(level, size, rows=30):
+    return level + size * np.random.default_rng(0).normal(size=rows)
 
 
 HUMIDITY = Evidence("humidity", "%", 0.9, 99.99, 84.0, 71.2, 93.0)
@@ -36,7 +50,8 @@ def test_a_stuck_channel():
 
 
 def test_a_spike_says_how_far_off_it_is():
-    spike = found(Cause.FORECAST, Evidence("temperature", "°C", 1, 47.61, 21.0, 19.0, 23.0), rows=1)
+    away = Evidence("temperature", "°C", 1, 47.61, 21.0, 19.0, 23.0)
+    spike = found(Cause.FORECAST, away, rows=1, course=course(47.61))
     assert kind(spike, INFO) == "spike"
     assert title(spike, INFO) == (
         "temperature jumped to 47.61 °C, 26.61 °C above what is normal at this hour"
@@ -44,7 +59,8 @@ def test_a_spike_says_how_far_off_it_is():
 
 
 def test_a_level_shift_within_the_band_makes_no_claim_about_it():
-    shift = found(Cause.FORECAST, Evidence("temperature", "°C", 1, 22.0, 21.0, 19.0, 23.0))
+    inside = Evidence("temperature", "°C", 1, 22.0, 21.0, 19.0, 23.0)
+    shift = found(Cause.FORECAST, inside, course=course(*wild(22, 0.1)))
     assert kind(shift, INFO) == "level shift"
     assert title(shift, INFO) == "temperature moved to 22.00 °C"
 
@@ -66,14 +82,16 @@ def temperature(value, share=1.0):
 @pytest.mark.parametrize(
     ("name", "incident"),
     [
-        ("wrong unit", found(Cause.EXTREME, temperature(68), flags=Flag.UNIT, steps=1)),
-        ("dropout", found(Cause.EXTREME, temperature(-127), flags=Flag.SENTINEL, steps=2)),
-        ("spike", found(Cause.FORECAST, temperature(40), flags=STEP | Flag.SPIKE, steps=2)),
-        ("level shift", found(Cause.SHAPE, temperature(40), flags=STEP, steps=1)),
-        ("noise", found(Cause.FORECAST, temperature(40), flags=STEP | Flag.SPIKE, steps=9)),
-        ("drift", found(Cause.CROSS_CHANNEL, temperature(23))),
+        ("wrong unit", found(Cause.EXTREME, temperature(68), flags={Flag.UNIT: 90})),
+        ("wrong unit", found(Cause.SHAPE, temperature(68), course=course(*wild(68, 0.18)))),
+        ("dropout", found(Cause.EXTREME, temperature(-127), flags={Flag.SENTINEL: 3})),
+        ("spike", found(Cause.FORECAST, temperature(40), course=course(40, 40, 20, 20.1, 20))),
+        ("level shift", found(Cause.SHAPE, temperature(40), course=course(*wild(40, 0.1)))),
+        ("noise", found(Cause.FORECAST, temperature(40), course=course(*wild(20, 5)))),
+        ("drift", found(Cause.FORECAST, temperature(23), course=course(*np.linspace(20, 23)))),
+        ("drift", found(Cause.FORECAST, temperature(23))),
         ("disagreement", found(Cause.CROSS_CHANNEL, temperature(21))),
-        ("saturation", found(Cause.FLAT_LINE, temperature(60), flags=STEP, steps=1)),
+        ("saturation", found(Cause.FLAT_LINE, temperature(60), course=course(*[60] * 40))),
         ("saturation", found(Cause.FLAT_LINE, Evidence("humidity", "%", 1, 100, 84, 71, 93))),
         ("stuck", found(Cause.FORECAST, temperature(21), held=6 * 3600)),
         ("unusual pattern", found(Cause.SHAPE, temperature(21))),
@@ -91,18 +109,18 @@ def test_one_channel_that_stands_still_is_a_fault_of_the_sensor():
 
 def test_coupled_channels_that_change_together_are_an_event():
     pm = [Evidence(name, "µg/m³", 0.5, 300, 9, 4, 20) for name in ("pm10", "pm25")]
-    fire = found(Cause.EXTREME, *pm, flags=STEP, steps=1)
+    fire = found(Cause.EXTREME, *pm)
     assert origin(fire, kind(fire, INFO)) == "event"
     assert "Looks like a real event: PM10 and PM2.5 changed together." in text(fire, INFO)
 
 
 def test_impossible_values_are_a_fault_even_where_others_move_too():
     both = temperature(-127, 0.6), Evidence("humidity", "%", 0.4, 0, 84, 71, 93)
-    assert origin(found(Cause.EXTREME, *both, flags=Flag.SENTINEL), "dropout") == "sensor"
+    assert origin(found(Cause.EXTREME, *both, flags={Flag.SENTINEL: 1}), "dropout") == "sensor"
 
 
 def test_a_shift_of_one_channel_may_be_either():
-    assert origin(found(Cause.FORECAST, temperature(40), flags=STEP), "level shift") == "unknown"
+    assert origin(found(Cause.FORECAST, temperature(40)), "level shift") == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,12 @@ class Recent:
     def __init__(self) -> None:
         self.channels = StructColumn("recent_state")
 
-    def run(self, first: Times, values: Floats, chosen: Bytes) -> Singles:
-        """(k, RECENT_ROWS, c) the rows before each of the ``k`` chosen ones, oldest first.
+    def run(self, first: Times, values: Floats, chosen: Bytes) -> tuple[Singles, Singles]:
+        """What came before each of the ``k`` chosen rows.
+
+        Returns:
+            (k, RECENT_ROWS, c) the rows before it, oldest first, NaN where there are none; and
+            (k, c) how far each channel usually moved from one value to the next.
 
         Args:
             first: (n,) number of the sensor's first channel.
@@ -228,9 +232,11 @@ class Recent:
             chosen: (n,) not 0 for rows whose past is wanted.
         """
         n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
-        before = np.empty((np.count_nonzero(chosen), RECENT_ROWS, values.shape[1]), np.float32)
-        call("rs_recent", n, c, first, values, chosen, self.channels.rows, before)
-        return before
+        k, width = np.count_nonzero(chosen), values.shape[1]
+        before = np.empty((k, RECENT_ROWS, width), np.float32)
+        usual = np.empty((k, width), np.float32)
+        call("rs_recent", n, c, first, values, chosen, self.channels.rows, before, usual)
+        return before, usual
 
 
 class Profile:

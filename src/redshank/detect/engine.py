@@ -202,7 +202,7 @@ class Engine:
         alarm = decide(self._alarm, rows.slots, rate, budget, self.settings.confirmation)
         learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
-        before = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
+        before, usual = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
         flat = flat_rate <= clear[:, None]
         return Judged(
@@ -223,6 +223,7 @@ class Engine:
             *bands,
             shares,
             before,
+            usual,
         )
 
     def _per_month(self, interval: Singles) -> Singles:

@@ -60,6 +60,7 @@ class Judged:
         contributions: (m, c) shares of the evidence.
         before: (k, RECENT_ROWS, c) values before each row at which an incident opened, oldest
             first; NaN where there are none.
+        usual: (k, c) how far each channel usually moved from one value to the next before it.
     """
 
     channels: tuple[str, ...]
@@ -81,3 +82,4 @@ class Judged:
     upper: Singles
     contributions: Singles
     before: Singles
+    usual: Singles

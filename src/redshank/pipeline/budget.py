@@ -33,13 +33,28 @@ from redshank.detect.alarm import (
     decide_one,
     decide_series,
 )
-from redshank.pipeline.incidents import Running, Tracker, incident_id, retracted, span_rows
+from redshank.detect.channelstate import RECENT_ROWS
+from redshank.pipeline.incidents import (
+    Rows,
+    Running,
+    Seen,
+    Tracker,
+    incident_id,
+    retracted,
+    span_rows,
+)
 
 SETTING = "budget"
 """Key under which the store keeps it."""
 
+PAST_ROWS = 1000
+"""Rows before an incident that tell how far its channels usually move."""
+
 REACH_DAYS = 30.0
 """How far back a changed budget is applied."""
+
+LIMIT = 100_000.0
+"""Budgets of a sensor and 30 days are below this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +66,14 @@ class Budget:
         own: sensors with a budget of their own, same unit.
         confirmation: how many of the latest rows must be within the budget before an incident
             opens; from the configuration, not stored.
+        per_fleet_day: false alarms of all sensors together in a day, where that was chosen;
+            ``per_sensor_month`` is then everybody's share (:mod:`redshank.pipeline.sharing`).
     """
-
-LIMIT = 100_000.0
-"""Budgets of a sensor and 30 days are below this."""
 
     per_sensor_month: float = 3.0
     own: Mapping[str, float] = field(default_factory=dict)
     confirmation: Confirmation = AT_ONCE
+    per_fleet_day: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("per_sensor_month", self.per_sensor_month), *self.own.items()):
@@ -66,14 +81,11 @@ LIMIT = 100_000.0
                 raise FieldError(name, value, "is not an alarm budget: use more than 0, e.g. 3")
 
     def for_sensor(self, sensor_id: str) -> float:
-        per_fleet_day: false alarms of all sensors together in a day, where that was chosen;
-            ``per_sensor_month`` is then everybody's share (:mod:`redshank.pipeline.sharing`).
         """The budget of one sensor."""
         return self.own.get(sensor_id, self.per_sensor_month)
 
     def with_own(self, infos: Iterable[SensorInfo]) -> Budget:
         """The same with these sensors' budgets of their own."""
-    per_fleet_day: float | None = None
         own = dict(self.own)
         for info in infos:
             own.pop(info.sensor_id, None)
@@ -166,9 +178,11 @@ def rebuild(store: Store, budget: Budget, describe: Callable[[str], SensorInfo])
         alarms[rates.sensor_id] = states.get(0)
         tracker = Tracker(describe)
         for first, end in _windows(alarm):
-            bounds = int(rates.time[first]), int(rates.time[end])
-            part = alarm[first : end + 1], own
-            incidents += _retell(store, tracker, rates.sensor_id, bounds, *part)
+            past = max(0, first - PAST_ROWS)
+            bounds = int(rates.time[past]), int(rates.time[end])
+            bits = alarm[past : end + 1].copy()
+            bits[: first - past] = 0
+            incidents += _retell(store, tracker, rates.sensor_id, bounds, bits, own)
         running.update(tracker.running)
         wanted |= {incident_id(rates.sensor_id, int(rates.time[i])) for i, _ in span_rows(alarm)}
     final = {incident.id: incident for incident in incidents}
@@ -197,17 +211,38 @@ def _retell(
     alarm: Bytes,
     own: float,
 ) -> list[Incident]:
-    """Follow the stored rows of one incident again, from its opening row on, with their alarms."""
+    """Follow the stored rows of one incident again, and some before it, with their alarms."""
     told: list[Incident] = []
     done = 0
+    past: Floats | None = None
     for batch, rows in store.read(StoredVerdicts(sensor_id, *bounds)):
         values = batch.select(rows.channels)
         budget = np.full(len(rows), own, np.float32)
         judged: Verdicts = replace(rows, values=values, budget=budget)
         bits = alarm[done : done + len(rows)]
-        told += tracker.follow(judged, bits, held(rows.time, values))
+        if past is not None and past.shape[1] == values.shape[1]:
+            past = np.concatenate([past, values])[-PAST_ROWS - len(rows) :]
+        else:
+            past = values
+        opening = np.flatnonzero(bits & Alarm.OPENED) + len(past) - len(rows)
+        seen = Seen(bits, held(rows.time, values), *before(past, opening))
+        told += tracker.follow(judged, seen)
         done += len(rows)
     return told
+
+
+def before(values: Floats, opening: Rows) -> tuple[Singles, Singles]:
+    """(k, RECENT_ROWS, C) rows before each of k rows of one sensor, and (k, C) the usual step."""
+    column = values.shape[1]
+    rows = np.full((len(opening), RECENT_ROWS, column), np.nan, np.float32)
+    usual = np.zeros((len(opening), column), np.float32)
+    for k, row in enumerate(opening.tolist()):
+        past = values[max(0, row - RECENT_ROWS) : row]
+        rows[k, RECENT_ROWS - len(past) :] = past
+        steps = np.abs(np.diff(values[max(0, row - PAST_ROWS) : row], axis=0))
+        if len(steps):
+            usual[k] = np.where(np.isnan(steps), 0.0, steps).mean(axis=0)
+    return rows, usual
 
 
 def _no_longer(store: Store, wanted: set[str]) -> list[str]:

@@ -200,7 +200,7 @@ def evidence_of(
     row: Mapping[str, Sequence[float]],
     info: SensorInfo,
 ) -> tuple[Evidence, ...]:
-    """Channels that contributed to a row, most first.
+    """All channels that contributed to a row, most first.
 
     Args:
         channels: names, one a column.
@@ -210,7 +210,7 @@ def evidence_of(
     columns = ("contributions", "values", "expected", "lower", "upper")
     found = []
     for name, share, *numbers in zip(channels, *(row[c] for c in columns), strict=True):
-        if share >= LEAST_SHARE:
+        if share > 0.0:
             value, expected, lower, upper = (_known(x) for x in numbers)
             unit = _unit(name, info)
             found.append(Evidence(name, unit, float(share), value, expected, lower, upper))

@@ -7,22 +7,35 @@ channel shows alone may be either; neighbours tell (:mod:`redshank.pipeline.neig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite
 
-from redshank.core.channels import coupled, quantity, top
+from redshank.core.channels import coupled, other_units, quantity, top
 from redshank.core.clock import SECOND
 from redshank.core.records import Evidence, Flag, Origin, SensorInfo
 from redshank.detect.streaming import Cause
+from redshank.pipeline.movement import (
+    SPIKE_ROWS,
+    Movement,
+    in_unit,
+    in_unit_of_old,
+    jump_to_rest,
+    movement,
+    suddenness,
+)
+from redshank.pipeline.trace import Course
 
-SPIKE_ROWS = 3
-"""An excursion of at most so many rows is called a spike."""
-SPIKE_STEPS = 4
-"""Sudden steps of a spike or two; more of them are noise."""
+UNIT_PART = 0.5
+"""Part of an incident's rows that must fit another unit for it to be called so."""
 STANDS = 0.8
 """Part of an incident for which a channel must hold one value to be called stuck."""
 STUCK_ROWS = 10
 """Rows that it must hold it at least."""
+LEAST_MOVE, MOST_MOVE = 0.05, 2.0
+"""Widths of its band, at least and at most, that a channel's own move counts."""
+JUMPED = 4.0
+"""Usual steps of a jump to the end of the scale."""
 INVOLVED = 0.2
 """Share of the evidence from which on another channel takes part in an event."""
 
@@ -46,8 +59,8 @@ class Findings:
         rate: return rate of the peak, per 30 days.
         evidence: channels that contributed, most first.
         calm: channels that stayed normal.
-        flags: all quality flags of the first channel's values, one bit set.
-        steps: how many of its values came with a sudden step.
+        flags: how many of the first channel's values came with each quality flag.
+        course: what the first channel did; None where nothing is known of it.
     """
 
     cause: int
@@ -59,41 +72,52 @@ class Findings:
     rate: float
     evidence: tuple[Evidence, ...]
     calm: tuple[str, ...]
-    flags: int = 0
-    steps: int = 0
+    flags: Mapping[Flag, int] = field(default_factory=dict)
+    course: Course | None = None
+
+    def any(self, flags: Flag) -> bool:
+        """Whether any value of the first channel came with any of these flags."""
+        return any(count and flag & flags for flag, count in self.flags.items())
 
 
 def kind(found: Findings, info: SensorInfo) -> str:
     """The kind of incident in the field's terms."""
     first = found.evidence[0] if found.evidence else None
-    if found.flags & Flag.UNIT:
+    moved = movement(found.course, _width(first)) if found.course else "none"
+    stands = moved != "spike" and _stands(found)
+    if not stands and _in_other_unit(found, first, moved):
         return "wrong unit"
-    if first and _at_top(first, info) and (_stands(found) or found.flags & Flag.SENTINEL):
+    if first and _at_top(first, info) and (stands or found.any(Flag.SENTINEL)):
         return "saturation"
-    if found.flags & Flag.SENTINEL or (first and first.value is None):
+    if found.any(Flag.SENTINEL) or (first and first.value is None):
         return "dropout"
-    if _stands(found):
-        jumped = found.flags & Flag.RATE_OF_CHANGE
-        return "saturation" if first and jumped and _far_above(first) else "stuck"
-    return _of_movement(found, first)
+    if stands:
+        return "saturation" if first and _saturated(found, first) else "stuck"
+    return moved if moved != "none" else _by_cause(found, first)
 
 
-def _of_movement(found: Findings, first: Evidence | None) -> str:
-    """The kind where values go on moving."""
-    if found.flags & Flag.SPIKE and found.steps <= SPIKE_STEPS:
-        return "spike"
-    if found.cause in _NOISE or found.steps > SPIKE_STEPS:
+def _in_other_unit(found: Findings, first: Evidence | None, moved: Movement) -> bool:
+    """Whether the first channel goes on where it was, but in another unit."""
+    if found.flags.get(Flag.UNIT, 0) >= UNIT_PART * found.rows:
+        return found.rows > SPIKE_ROWS or not found.any(Flag.SPIKE)
+    if first is None or found.course is None:
+        return False
+    course, units = found.course, other_units(first.channel)
+    if moved == "level shift":
+        return any(in_unit(course, *unit) for unit in units)
+    if first.lower is None or first.upper is None or not outside(first):
+        return False
+    band = first.lower, first.upper
+    return any(in_unit_of_old(course, *unit, band) for unit in units)
+
+
+def _by_cause(found: Findings, first: Evidence | None) -> str:
+    """The kind where the first channel hardly moved."""
+    if found.cause in _NOISE:
         return "noise"
-    short = found.rows <= SPIKE_ROWS
-    if found.flags & Flag.RATE_OF_CHANGE:
-        return "spike" if short else "level shift"
-    if first and outside(first) and not short and found.cause != Cause.EXTREME:
-        return "drift"
     if found.cause == Cause.CROSS_CHANNEL:
         return "disagreement"
-    if found.cause in (Cause.FORECAST, Cause.EXTREME):
-        return "spike" if short else "level shift"
-    return "unusual pattern"
+    return "drift" if first and outside(first) else "unusual pattern"
 
 
 def origin(found: Findings, kind: str) -> Origin:
@@ -105,7 +129,7 @@ def origin(found: Findings, kind: str) -> Origin:
     """
     if not found.evidence:
         return "unknown"
-    if found.flags & _IMPOSSIBLE:
+    if found.any(_IMPOSSIBLE):
         return "sensor"
     if together(found.evidence):
         return "event"
@@ -121,12 +145,40 @@ def together(evidence: tuple[Evidence, ...]) -> tuple[str, ...]:
     return (moved[0].channel, *others) if others else ()
 
 
+def moved(evidence: Evidence, course: Course | None) -> float:
+    """How much a channel of itself shows, LEAST_MOVE to MOST_MOVE widths of its band.
+
+    A sudden move counts, and a way out of the band. What depends on a faulty channel gets part of
+    the evidence although it is as ever.
+    """
+    width = _width(evidence)
+    if course is None or not 0 < width < inf:
+        return 1.0
+    sudden = suddenness(course)
+    value, lower, upper = evidence.value, evidence.lower, evidence.upper
+    if sudden and value is not None and lower is not None and upper is not None:
+        sudden = max(sudden, lower - value, value - upper)
+    return min(MOST_MOVE, max(LEAST_MOVE, sudden / width))
+
+
 def outside(evidence: Evidence) -> int:
     """1 where a value is above its band, -1 below, 0 inside or where nothing is known."""
     value, lower, upper = evidence.value, evidence.lower, evidence.upper
     if value is None or lower is None or upper is None:
         return 0
     return int(value > upper) - int(value < lower)
+
+
+def _saturated(found: Findings, first: Evidence) -> bool:
+    """Whether a channel that stands still jumped to where it stands, high above its band."""
+    jump = jump_to_rest(found.course) if found.course else None
+    return _far_above(first) and (jump is None or jump > JUMPED)
+
+
+def _width(first: Evidence | None) -> float:
+    if first is None or first.lower is None or first.upper is None:
+        return inf
+    return first.upper - first.lower
 
 
 def _far_above(first: Evidence) -> bool:
@@ -139,7 +191,7 @@ def _far_above(first: Evidence) -> bool:
 
 def _stands(found: Findings) -> bool:
     """Whether the first channel held one value, or nearly so, through most of the incident."""
-    if found.cause in _STUCK or found.flags & Flag.FLAT_LINE:
+    if found.cause in _STUCK or found.any(Flag.FLAT_LINE):
         return True
     span = (found.last - found.opened) / SECOND
     row = span / max(1, found.rows - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from redshank.core.batch import Bytes, Singles
 from redshank.core.clock import MINUTE
 from redshank.core.records import (
+    BY_RHYTHM,
     Evidence,
     Flag,
     Incident,
@@ -20,10 +21,17 @@ from redshank.core.records import (
     Verdicts,
 )
 from redshank.detect.alarm import Alarm
+from redshank.detect.streaming import Cause
 from redshank.pipeline import explain, faults
+from redshank.pipeline.trace import Trace
 
 CALM_SHARE = 0.15
 """A channel that brought less of the evidence than this, over all rows, stayed normal."""
+
+_FLAG_BITS = np.array([flag.value for flag in Flag], np.uint16)
+
+STANDING = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
+"""Causes that speak of a channel that does not move."""
 
 Describe = Callable[[str], SensorInfo]
 Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
@@ -37,17 +45,17 @@ class Running:
         opened: event time of its first row, microseconds.
         budget: alarm budget when it opened.
         last: event time of its latest unusual row.
-        rows: rows from the first to the latest.
+        rows: rows from the first to the latest unusual one.
         rate: return rate of its most unusual row.
         score: score of that row.
         peak: event time of that row.
         cause: component code at that row.
-        held: longest time for which the leading channel held one value, in seconds.
-        held_until: event time of the last row of that stretch.
+        held: channel to the longest time for which it held one value, in seconds, and the event
+            time of the last row of that stretch.
         evidence: channels at that row.
-        flags: channel to all quality flags of its values, one bit set.
-        steps: channel to how many values came with a sudden step.
+        flags: channel to how many of its values came with each quality flag, lowest bit first.
         shares: channel to its summed share of the evidence, rarer rows counting more.
+        trace: what its channels did.
         told: ``last`` when it was written the last time.
     """
 
@@ -59,12 +67,11 @@ class Running:
     score: float = 0.0
     peak: int = 0
     cause: int = 0
-    held: float = 0.0
-    held_until: int = 0
+    held: dict[str, tuple[float, int]] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
-    flags: dict[str, int] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
+    flags: dict[str, list[int]] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
     told: int = 0
 
     @classmethod
@@ -72,7 +79,25 @@ class Running:
         """From the JSON-able form."""
         evidence = tuple(Evidence(**part) for part in plain["evidence"])
         rate = plain["rate"] if plain["rate"] is not None else float("inf")
-        return cls(**{**plain, "evidence": evidence, "rate": rate})
+        trace = Trace.from_dict(plain["trace"])
+        return cls(**{**plain, "evidence": evidence, "rate": rate, "trace": trace})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What is known of rows beside their verdicts.
+
+    Attributes:
+        alarm: (n,) bits of :class:`Alarm`.
+        held: (n, C) seconds for which each channel has held its value.
+        before: (k, RECENT_ROWS, C) values before each of the k rows that open an incident.
+        usual: (k, C) how far each channel usually moved from one value to the next before it.
+    """
+
+    alarm: Bytes
+    held: Singles
+    before: Singles
+    usual: Singles
 
 
 class Tracker:
@@ -86,19 +111,18 @@ class Tracker:
         self._describe = describe
         self.running: dict[str, Running] = {}
 
-    def follow(self, rows: Verdicts, alarm: Bytes, held: Singles) -> list[Incident]:
+    def follow(self, rows: Verdicts, seen: Seen) -> list[Incident]:
         """Incidents that opened, changed or closed with these rows.
 
         Args:
             rows: verdicts in time order for each sensor.
-            alarm: (n,) bits of :class:`Alarm`.
-            held: (n, C) seconds for which each channel has held its value.
+            seen: what else is known of them.
         """
         changed: dict[str, Incident] = {}
-        concerned = alarm & (Alarm.OPEN | Alarm.CLOSED) != 0
+        concerned = seen.alarm & (Alarm.OPEN | Alarm.CLOSED) != 0
         for sensor in np.unique(rows.sensor[concerned]):
             where = np.flatnonzero((rows.sensor == sensor) & concerned)
-            for incident in self._follow_one(rows.sensor_ids[sensor], rows, where, alarm, held):
+            for incident in self._follow_one(rows.sensor_ids[sensor], rows, where, seen):
                 changed[incident.id] = incident
         return list(changed.values())
 
@@ -108,9 +132,9 @@ class Tracker:
         return _incident(running, self._describe(sensor_id), time) if running else None
 
     def _follow_one(
-        self, sensor_id: str, rows: Verdicts, where: Rows, alarm: Bytes, held: Singles
+        self, sensor_id: str, rows: Verdicts, where: Rows, seen: Seen
     ) -> list[Incident]:
-        info = self._describe(sensor_id)
+        info, alarm = self._describe(sensor_id), seen.alarm
         changed = []
         turns = np.flatnonzero(alarm[where] & (Alarm.OPENED | Alarm.CLOSED))
         for part in np.split(where, turns):
@@ -120,10 +144,9 @@ class Tracker:
             if alarm[first] & Alarm.CLOSED and (ended := self.running.pop(sensor_id, None)):
                 changed.append(_incident(ended, info, int(rows.time[first])))
             if alarm[first] & Alarm.OPENED:
-                opened = int(rows.time[first])
-                self.running[sensor_id] = Running(opened, float(rows.budget[first]), opened)
+                self.running[sensor_id] = _opened(rows, first, seen)
             running = self.running.get(sensor_id)
-            if running and _extend(running, rows, part, alarm, held, info):
+            if running and _extend(running, rows, part, seen, info):
                 running.told = running.last
                 changed.append(_incident(running, info, None))
         return changed
@@ -141,28 +164,31 @@ def severity(rate: float, budget: float) -> Severity:
     return "medium" if rate <= budget / 5.0 else "low"
 
 
-def _extend(
-    running: Running,
-    rows: Verdicts,
-    part: Rows,
-    alarm: Bytes,
-    held: Singles,
-    info: SensorInfo,
-) -> bool:
+def _opened(rows: Verdicts, first: int, seen: Seen) -> Running:
+    """The incident that opens at a row."""
+    number = np.count_nonzero(seen.alarm[:first] & Alarm.OPENED)
+    trace = Trace.after(rows.channels, seen.before[number], seen.usual[number])
+    opened = int(rows.time[first])
+    return Running(opened, float(rows.budget[first]), opened, trace=trace)
+
+
+def _extend(running: Running, rows: Verdicts, part: Rows, seen: Seen, info: SensorInfo) -> bool:
     """Take rows into the incident; whether it changed enough to be told again."""
-    running.rows += len(part)
+    so_far = running.trace.rows
+    running.trace.take(rows.channels, rows.values[part])
     _note_flags(running, rows, part)
-    unusual = part[alarm[part] & Alarm.WARNING != 0]
+    unusual = part[seen.alarm[part] & Alarm.WARNING != 0]
     if not len(unusual):
         return False
     running.last = int(rows.time[unusual[-1]])
+    running.rows = so_far + int(np.searchsorted(part, unusual[-1])) + 1
     _note_shares(running, rows, unusual)
     peak = int(unusual[np.argmin(rows.rate[unusual])])
     rarer = float(rows.rate[peak]) < running.rate
     before = severity(running.rate, running.budget)
     if rarer:
         _move_peak(running, rows, peak, info)
-    _note_held(running, rows, unusual, held)
+    _note_held(running, rows, unusual, seen.held)
     worse = rarer and severity(running.rate, running.budget) != before
     pause = max(MINUTE, (running.last - running.opened) // 20)
     return worse or running.told == 0 or running.last - running.told >= pause
@@ -172,11 +198,10 @@ def _note_flags(running: Running, rows: Verdicts, part: Rows) -> None:
     flags = rows.flags[part]
     if not flags.any():
         return
-    together = np.bitwise_or.reduce(flags, axis=0).tolist()
-    steps = np.count_nonzero(flags & np.uint16(Flag.RATE_OF_CHANGE | Flag.SPIKE), axis=0).tolist()
-    for name, bits, count in zip(rows.channels, together, steps, strict=True):
-        running.flags[name] = running.flags.get(name, 0) | bits
-        running.steps[name] = running.steps.get(name, 0) + count
+    counts = np.stack([np.count_nonzero(flags & bit, axis=0) for bit in _FLAG_BITS], axis=1)
+    for name, more in zip(rows.channels, counts.tolist(), strict=True):
+        known = running.flags.get(name, [0] * len(_FLAG_BITS))
+        running.flags[name] = [a + b for a, b in zip(known, more, strict=True)]
 
 
 def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
@@ -188,19 +213,15 @@ def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
 
 
 def _note_held(running: Running, rows: Verdicts, unusual: Rows, held: Singles) -> None:
-    """Remember the longest time for which the leading channel stood still."""
-    if not running.evidence:
-        return
-    column = rows.channels.index(running.evidence[0].channel)
-    longest = int(unusual[np.argmax(held[unusual, column])])
-    if held[longest, column] > running.held:
-        running.held = float(held[longest, column])
-        running.held_until = int(rows.time[longest])
+    """Remember the longest time for which each channel stood still."""
+    longest = unusual[np.argmax(held[unusual], axis=0)]
+    for column, (name, row) in enumerate(zip(rows.channels, longest.tolist(), strict=True)):
+        if held[row, column] > running.held.get(name, (0.0, 0))[0]:
+            running.held[name] = float(held[row, column]), int(rows.time[row])
 
 
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
     """Make a row the incident's most unusual one."""
-    leading = running.evidence[0].channel if running.evidence else None
     running.rate = float(rows.rate[peak])
     running.score = float(rows.score[peak])
     running.peak = int(rows.time[peak])
@@ -208,29 +229,47 @@ def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) ->
     columns = ("values", "expected", "lower", "upper", "contributions")
     row = {name: getattr(rows, name)[peak].tolist() for name in columns}
     running.evidence = explain.evidence_of(rows.channels, row, info)
-    if not running.evidence or running.evidence[0].channel != leading:
-        running.held = 0.0
+
+
+def _ordered(running: Running) -> tuple[Evidence, ...]:
+    """Channels with a part in it, first those that moved of themselves; standing still is no move.
+
+    A channel's part is half that at the peak and half that over all rows.
+    """
+    total = max(sum(running.shares.values()), 1e-9)
+    parts = [
+        replace(one, share=(one.share + running.shares.get(one.channel, 0.0) / total) / 2)
+        for one in running.evidence
+    ]
+    parts = [one for one in parts if one.share >= explain.LEAST_SHARE]
+    if running.cause in STANDING:
+        return tuple(sorted(parts, key=lambda one: -one.share))
+
+    def weight(part: Evidence) -> float:
+        return part.share * faults.moved(part, running.trace.of(part.channel, running.rows))
+
+    return tuple(sorted(parts, key=weight, reverse=True))
 
 
 def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
+    evidence = _ordered(running)
+    leading = evidence[0].channel if evidence else ""
+    involved = {part.channel for part in evidence}
     least = CALM_SHARE * sum(running.shares.values())
-    involved = {part.channel for part in running.evidence}
     calm = tuple(
         name for name, share in running.shares.items() if share < least and name not in involved
     )
-    leading = running.evidence[0].channel if running.evidence else ""
     found = faults.Findings(
         running.cause,
         running.opened,
         running.last,
         running.rows,
-        running.held,
-        running.held_until,
+        *running.held.get(leading, (0.0, 0)),
         running.rate,
-        running.evidence,
+        evidence,
         calm,
-        running.flags.get(leading, 0),
-        running.steps.get(leading, 0),
+        dict(zip(Flag, running.flags.get(leading, ()), strict=False)),
+        running.trace.of(leading, running.rows),
     )
     kind = faults.kind(found, info)
     return Incident(
@@ -246,7 +285,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         peak=running.peak,
         rows=running.rows,
         budget=running.budget,
-        evidence=running.evidence,
+        evidence=evidence,
         calm=calm,
         title=explain.title(found, info),
         text=explain.text(found, info),
@@ -257,7 +296,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
 def retracted(there: Iterable[Incident], found: Container[str], since: int) -> list[str]:
     """Ids of stored incidents that another look at the rows does not find again.
 
-    Silences and slow drifts are not found in rows, and what people spoke about stays.
+    What the rhythm or a slow drift shows is not found in rows, and what people spoke about stays.
 
     Args:
         there: incidents that are stored.
@@ -269,6 +308,7 @@ def retracted(there: Iterable[Incident], found: Container[str], since: int) -> l
         for incident in there
         if incident.id not in found
         and incident.opened >= since
+        and incident.kind not in BY_RHYTHM
         and incident.rows
         and incident.feedback is None
         and not incident.comments

@@ -24,7 +24,8 @@ from redshank.detect.state import pack, unpack
 from redshank.detect.streaming import Cause, StreamingSettings
 from redshank.pipeline import check
 from redshank.pipeline.budget import Budget, Rebuilt
-from redshank.pipeline.incidents import Running, Tracker
+from redshank.pipeline.incidents import Running, Seen, Tracker
+from redshank.pipeline.timing import Attended, Timing
 
 MODEL = "redshank-streaming"
 _PER_ROW = ("time", "score", "rate", "per_month", "budget", "status", "cause")
@@ -291,7 +292,8 @@ class Pipeline:
         out = []
         for judged in self._engine.run(slots, batch.time, batch.channels, batch.values):
             rows = self._verdicts(judged, now)
-            out.append((rows, self._tracker.follow(rows, judged.alarm, judged.held)))
+            seen = Seen(judged.alarm, judged.held, judged.before, judged.usual)
+            out.append((rows, self._tracker.follow(rows, seen)))
         return out
 
     def _verdicts(self, judged: Judged, now: int, only: str | None = None) -> Verdicts:

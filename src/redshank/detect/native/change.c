@@ -25,6 +25,7 @@
 #define SPIKE_ROWS 3
 #define BACK 0.3      /* part of a jump that may be left when it is taken back */
 #define FITS 0.2      /* part of a jump that may be left after a conversion */
+#define NEAR 0.5      /* part of a value that may be left after one without an offset: a thousandth of anything is near 0 */
 #define LONG 5.0      /* reporting intervals after which a step says nothing */
 #define UNITS 8       /* most conversions of a channel */
 
@@ -72,6 +73,7 @@ static int unit_of(const double *units, double value, double last, double most) 
     most = fmin(most, FITS * fabs(value - last));
     for (int k = 0; k < UNITS && units[2 * k] != 0.0 && value != 0.0; k++) {
         double left = fabs(value * units[2 * k] + units[2 * k + 1] - last);
+        if (units[2 * k + 1] == 0.0 && left > NEAR * fabs(last)) continue;
         if (left <= most) most = left, best = k + 1;
     }
     return best;
@@ -103,7 +105,8 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
     if (known && fabs(step) > limit) {
         int usual = fabs(state->last - state->level) < fabs(raw - state->level);
         int settled = !was && usual && state->often == 0;
-        state->unit = settled ? unit_of(units, raw, state->last, limit) : 0;
+        int better = fabs(raw - state->last) < fabs(step);
+        if (!was || better) state->unit = settled ? unit_of(units, raw, state->last, limit) : 0;
         value = converted(units, state->unit, raw);
         step = value - state->last;
         if (state->unit) state->away = 0;

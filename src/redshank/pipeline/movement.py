@@ -1,0 +1,180 @@
+"""How a channel moved: a spike, a burst of noise, a step to another level, or a slow drift.
+
+Told from the rows around the opening of an incident and from its course, by what the four do to
+differences and medians. The size of a usual step comes from the rows before the incident, so a
+channel that always jumps about must jump further.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from redshank.core.batch import Floats
+from redshank.pipeline.trace import Course
+
+Movement = Literal["spike", "noise", "level shift", "drift", "none"]
+
+SPIKE_ROWS = 3
+"""Most rows of a spike."""
+HIGH = 6.0
+"""Usual steps that a spike must be high."""
+NOISY = 3.0
+"""Times the usual step from which the median step of a stretch is noise."""
+STRETCH = 8
+"""Rows of such a stretch."""
+WINDOW = 5
+"""Rows on either side of a step whose medians are compared."""
+SUDDEN = 0.5
+"""Part of the whole way that one step must bring for it to be a level shift."""
+CONVERTED = 0.3
+"""Part of a change that may be left once it is converted from another unit."""
+ALIKE = 3.0
+"""Units whose sizes differ by less than this factor cannot be told by the size of steps."""
+UNLIKE = 50.0
+"""Units whose sizes differ by more than this factor can be told without having seen the change."""
+FAR_OFF = 10.0
+"""Steps that differ from the usual ones by more than this factor are not those of the channel."""
+WIDE = 0.15
+"""Part of the band's width from which on steps are noise even if the rows before were as wild."""
+LEAST = 2.0
+"""Usual steps that a way must be long to be one."""
+
+
+def movement(course: Course, width: float) -> Movement:
+    """What a channel did; "none" where it hardly moved.
+
+    Args:
+        course: its way through the incident.
+        width: of its 90 % band, inf if unknown.
+    """
+    rows, base, usual = around(course)
+    if not len(rows):
+        return "none"
+    if is_spike(np.concatenate([rows, there(course.after)]), base, usual):
+        return "spike"
+    if is_noise(rows, usual, width):
+        return "noise"
+    way = max(farthest(rows, base), farthest(there(course.course), base))
+    if way < LEAST * usual:
+        return "none"
+    return "level shift" if greatest_step(rows) >= SUDDEN * way else "drift"
+
+
+def suddenness(course: Course) -> float:
+    """How far a channel moved within few rows, in its unit; 0 where it stood still."""
+    rows, base, _ = around(course)
+    if not len(rows) or rows.min() == rows.max():
+        return 0.0
+    farthest_row = float(np.abs(rows - base).max()) / SPIKE_ROWS
+    return max(greatest_step(rows), float(stretches(rows).max()), farthest_row)
+
+
+def jump_to_rest(course: Course) -> float | None:
+    """Usual steps by which it jumped to the value that it holds; None if that is not in sight."""
+    rows, _, usual = around(course)
+    turns = np.flatnonzero(np.diff(rows)) + 1
+    if not len(turns):
+        return None
+    longest = int(np.argmax(np.diff(np.concatenate([[0], turns, [len(rows)]]))))
+    if longest == 0:
+        return None
+    start = int(turns[longest - 1])
+    return float(abs(rows[start] - rows[start - 1])) / usual
+
+
+def around(course: Course) -> tuple[Floats, float, float]:
+    """Rows around the opening, the level before it, and the usual step; no rows if too few."""
+    before, head = there(course.before), there(course.head)
+    if len(before) < WINDOW or not len(head):
+        return np.empty(0), 0.0, 1.0
+    rows = np.concatenate([before, head])
+    steps = np.abs(np.diff(rows))
+    finest = float(steps[steps > 0].min(initial=np.inf))
+    resolved = finest if finest <= STRETCH * course.usual else 0.0
+    return rows, float(np.median(before)), max(course.usual, resolved, 1e-9)
+
+
+def there(rows: Floats) -> Floats:
+    """The rows without missing ones."""
+    return rows[~np.isnan(rows)]
+
+
+def in_unit(course: Course, factor: float, offset: float) -> bool:
+    """Whether the incident's first rows, converted, go on where the rows before it stood."""
+    rows, base, usual = around(course)
+    if not len(rows):
+        return False
+    head = there(course.head)[:STRETCH]
+    converted = head * factor + offset
+    now = float(np.median(converted))
+    near = CONVERTED * min(abs(float(np.median(head)) - base), abs(base) or np.inf)
+    if abs(now - base) > min(near, max(near / 3, WINDOW * usual)):
+        return False
+    return _steps_fit(head, factor, usual)
+
+
+def in_unit_of_old(course: Course, factor: float, offset: float, band: tuple[float, float]) -> bool:
+    """Whether rows that came in another unit long before the incident fit the band, converted.
+
+    Only units of quite another size can be told so: °F may as well be a warm day.
+    """
+    rows, _, usual = around(course)
+    if not len(rows) or UNLIKE > factor > 1 / UNLIKE:
+        return False
+    now = float(np.median(rows)) * factor + offset
+    return band[0] <= now <= band[1] and _steps_fit(rows, factor, usual)
+
+
+def _steps_fit(rows: Floats, factor: float, usual: float) -> bool:
+    """Whether steps are more like the channel's usual ones once they are converted."""
+    steps = float(np.abs(np.diff(rows)).mean()) if len(rows) > 1 else 0.0
+    if ALIKE > factor > 1 / ALIKE or steps == 0.0:
+        return True
+    before, after = abs(log(steps / usual)), abs(log(steps * factor / usual))
+    return after < min(before, log(FAR_OFF))
+
+
+def is_spike(rows: Floats, base: float, usual: float) -> bool:
+    """Whether few rows in a line went far away from those before, and those behind are back."""
+    away = np.abs(rows - base)
+    far = np.flatnonzero(away > away.max() / 2)
+    if not len(far) or float(away.max()) <= HIGH * usual:
+        return False
+    return int(far[0]) >= WINDOW and int(far[-1] - far[0]) < SPIKE_ROWS
+
+
+def is_noise(rows: Floats, usual: float, width: float) -> bool:
+    """Whether a stretch is far noisier than usual: for the band, or than another stretch."""
+    noise = stretches(rows)
+    wildest = float(noise.max())
+    if wildest <= NOISY * usual:
+        return False
+    return wildest > WIDE * width or wildest > NOISY * max(2 * usual, float(noise.min()))
+
+
+def stretches(rows: Floats) -> Floats:
+    """Median step of every STRETCH steps in a line; (1,) of 0 where there are fewer."""
+    steps = np.abs(np.diff(rows))
+    if len(steps) < STRETCH:
+        return np.zeros(1)
+    middle: Floats = np.median(sliding_window_view(steps, STRETCH), axis=1)
+    return middle
+
+
+def farthest(rows: Floats, base: float) -> float:
+    """How far the channel was from its base, single rows left out."""
+    if len(rows) < SPIKE_ROWS:
+        return float(np.abs(rows - base).max(initial=0.0))
+    middle = np.median(sliding_window_view(rows, SPIKE_ROWS), axis=1)
+    return float(np.abs(middle - base).max())
+
+
+def greatest_step(rows: Floats) -> float:
+    """Largest difference between the medians of WINDOW rows and of the WINDOW rows after them."""
+    width = min(WINDOW, len(rows) // 2)
+    middle = np.median(sliding_window_view(rows, width), axis=1)
+    return float(np.abs(middle[width:] - middle[:-width]).max(initial=0.0))
