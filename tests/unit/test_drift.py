@@ -13,6 +13,7 @@ from redshank.detect.drift import days_of, slow_drift
 from redshank.pipeline.accepted import marked
 from redshank.pipeline.ageing import Ageing
 from redshank.pipeline.budget import Budget
+from redshank.pipeline.incidents import retracted
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Pipeline
 
@@ -163,6 +164,7 @@ def test_alone_a_sensor_is_compared_with_its_own_past(store):
     assert drift.title.endswith("days against its own past")
     assert drift.origin == "unknown"
     assert "a season" in drift.text
+    assert retracted([drift], (), 0) == []
 
 
 def test_alone_a_seasonal_channel_is_left_alone(store):
