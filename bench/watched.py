@@ -21,9 +21,9 @@ from redshank.pipeline.pipeline import Pipeline
 from streams import START, Stream
 
 try:
-    from redshank.pipeline.rhythm import SILENCE_SHARE
-except ImportError:
-    from redshank.pipeline.silence import SHARE as SILENCE_SHARE
+    import besides
+except ImportError:  # a redshank without them
+    besides = None
 
 SETTINGS = Pipeline(Budget(), SensorInfo).settings
 AGES = (2.0, 10.0, 40.0)
@@ -65,17 +65,14 @@ def watch(
     """
     engine = Engine(SETTINGS)
     slot = engine.add()
-    time, gaps = stream.time, _gaps(stream.time)
+    time = stream.time
     ages = AGES if rng is not None else ()
     places = {int(np.searchsorted(time, START + (age + rng.random()) * DAY)): age for age in ages}
     places = {row: age for row, age in places.items() if row < len(time) - 100}
-    stops = sorted({*gaps, *places, *range(0, len(time), CHUNK), len(time)})
+    stops = sorted({*places, *range(0, len(time), CHUNK), len(time)})
     rate, cause, moment = [], [], []
-    silences: list[tuple[float, float]] = []
     found: dict[tuple[Fault, float], dict[float, float]] = {}
     for first, end in pairwise(stops):
-        if first in gaps:
-            silences.append((_silence(engine, slot, time, first), _day(time[first - 1])))
         if first in places:
             recent = np.concatenate([*rate[-8:], np.empty(0, np.float32)])[-SETTLED:]
             for key, delays in _faults(engine, slot, stream, first, interval, recent, budgets, rng):
@@ -83,7 +80,10 @@ def watch(
         for judged in _run(engine, slot, stream, time[first:end], stream.values[first:end]):
             rate.append(judged.rate), cause.append(judged.cause), moment.append(judged.time)
     told = np.concatenate(rate), np.concatenate(cause), np.concatenate(moment)
-    openings = {b: _openings(b, *told, silences) for b in budgets}
+    openings = {b: _openings(b, *told) for b in budgets}
+    if besides is not None:
+        other = besides.findings(stream)
+        openings = {b: spoke + besides.incidents(other, b) for b, spoke in openings.items()}
     learned = float(np.isinf(told[0]).mean()) * _day(time[-1])
     return Watched(_day(time[-1]), openings, found, learned, len(time))
 
@@ -94,34 +94,16 @@ def _run(engine: Engine, slot: int, stream: Stream, time: np.ndarray, values: np
 
 
 def _openings(
-    budget: float,
-    rate: np.ndarray,
-    cause: np.ndarray,
-    time: np.ndarray,
-    silences: list[tuple[float, float]],
+    budget: float, rate: np.ndarray, cause: np.ndarray, time: np.ndarray
 ) -> list[tuple[str, float]]:
     rows = np.flatnonzero(decide_series(rate, budget) & Alarm.OPENED)
-    spoke = [(_speaker(int(cause[row])), _day(time[row])) for row in rows.tolist()]
-    return spoke + [("silence", day) for rarity, day in silences if rarity <= budget]
+    return [(_speaker(int(cause[row])), _day(time[row])) for row in rows.tolist()]
 
 
 def _speaker(cause: int) -> str:
     if cause == Cause.FLAT_LINE:
         return "flat line"
     return "extreme" if cause == Cause.EXTREME else "score"
-
-
-def _gaps(time: np.ndarray) -> set[int]:
-    """Rows that come after a pause of many intervals."""
-    steps = np.diff(time)
-    return set((np.flatnonzero(steps > 4 * np.median(steps)) + 1).tolist())
-
-
-def _silence(engine: Engine, slot: int, time: np.ndarray, row: int) -> float:
-    """Return rate of the pause that ends at a row, as the product would have told it."""
-    slots, since = np.array([slot], np.int32), time[row - 1 : row].copy()
-    rate, _ = engine.silence(slots, since, int(time[row]))
-    return float(rate[0]) / SILENCE_SHARE
 
 
 def _day(time: float) -> float:
