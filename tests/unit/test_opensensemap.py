@@ -13,6 +13,7 @@ from redshank import __version__
 from redshank.adapters.sources.opensensemap import OpenSenseMap, OpenSenseMapClient
 from redshank.adapters.sources.opensensemap.answers import parse_box
 from redshank.adapters.sources.opensensemap.http import retry_after
+from redshank.adapters.sources.opensensemap.looks import Plan
 from redshank.adapters.sources.opensensemap.measurements import parse_measurements
 from redshank.core.batch import rows
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, FakeClock, parse_time
@@ -250,6 +251,42 @@ def test_values_that_came_late_are_found_within_the_hour(server):
     assert [r.values["temperature"] for r in readings(first)] == [1.0, 2.0]
     assert [r.values["temperature"] for r in readings(second)] == [1.0, 99.0, 2.0]
     assert HOUR <= world.clock.now() - NOW < HOUR + 1300 * SECOND
+
+
+def test_values_that_came_days_late_are_found_by_looking_back_now_and_then(server):
+    """A window of the last 60 days in each round; nothing from before the box was followed."""
+    server.upload(TEMPERATURE, NOW, 1)
+    [first] = World(server).collect(1)
+    cursor = json.loads(first.cursor)
+    cursor["plans"][BOX] = {"since": NOW - 58 * DAY, "looked": [0, 0], "left": []}
+    for days in (10, 50, 59):
+        server.upload(TEMPERATURE, NOW - days * DAY, days)
+    world = World(server)
+    parcels = world.collect(10, cursor=json.dumps(cursor))
+    assert [r.values["temperature"] for r in readings(*parcels)] == [50.0, 10.0]
+    assert world.clock.now() - NOW >= 9 * MINUTE, "one window in each round"
+    plan = json.loads(parcels[-1].cursor)["plans"][BOX]
+    assert plan["looked"] == [NOW, NOW]
+    assert plan["left"] == [[NOW - 4 * DAY, NOW - 2 * DAY]], "it counts when it is stored"
+
+
+def test_looking_back_goes_on_after_a_restart_and_leaves_others_their_turn(server):
+    plan = Plan.first(BOX, NOW - 60 * DAY, NOW)
+    for look in range(2):
+        plan.looked[look] = NOW - 8 * DAY
+    spans = []
+    while span := plan.next(NOW):
+        spans.append(span)
+        plan.done(span)
+        plan = Plan.load(json.loads(json.dumps(plan.dump())))
+    assert spans[0][0] == NOW - 60 * DAY
+    assert spans[-1][1] == NOW - 2 * DAY
+    assert [begin for begin, _ in spans[1:]] == [end for _, end in spans[:-1]]
+    assert max(end - begin for begin, end in spans) == 6 * DAY
+    assert plan.next(NOW + DAY - 1) is None
+    assert plan.next(NOW + DAY) == (NOW - 13 * DAY, NOW - 7 * DAY)
+    turns = {Plan.first(f"{i:024x}", NOW, NOW).looked[1] for i in range(50)}
+    assert len(turns) > 30, "boxes are not all due at once"
 
 
 def test_looking_for_late_values_goes_on_after_a_restart(server):

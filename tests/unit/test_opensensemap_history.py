@@ -337,6 +337,30 @@ def test_reading_again_stores_nothing_twice(server):
     assert (again.stored, again.duplicates) == (0, len(sent))
 
 
+def test_the_past_is_looked_at_again_daily_and_weekly(server):
+    """What came late is stored, what is known is not, and what contradicts is counted."""
+    fill(server, NOW - 80 * DAY, NOW - 3 * DAY, HOUR)
+    span = {"start": NOW - 80 * DAY, "end": NOW}
+    with Keeping() as keeping:
+
+        def take(days):
+            world = World(server, **span)
+            world.clock.advance(days * DAY / 1e6)
+            return asyncio.run(keeping.take(world))
+
+        take(0)
+        for days in (10, 50, 70):
+            server.upload(TEMPERATURE, NOW - days * DAY + MINUTE, days)
+        server.upload(TEMPERATURE, NOW - 10 * DAY, -1)
+        assert take(0.9).stored == 0
+        daily = take(1.1)
+        assert (daily.stored, daily.conflicts, daily.error) == (1, 1, None)
+        assert take(1.2).stored == 0
+        weekly = take(7.1)
+        assert (weekly.stored, weekly.duplicates > 1000) == (1, True)
+        assert take(7.2).read == 0
+
+
 def test_a_sensor_that_was_deleted_is_fetched_anew(server):
     sent = fill(server, NOW - 10 * DAY, NOW - 5 * DAY, HOUR)
     with Keeping() as keeping:

@@ -10,6 +10,7 @@ from redshank.adapters.sources.opensensemap.answers import FIRST_BOXES, Box, Box
 from redshank.adapters.sources.opensensemap.archive import Archive
 from redshank.adapters.sources.opensensemap.client import LONGEST_WINDOW, OpenSenseMapClient
 from redshank.adapters.sources.opensensemap.http import together
+from redshank.adapters.sources.opensensemap.looks import look_back
 from redshank.adapters.sources.opensensemap.measurements import Measurements, joined
 from redshank.adapters.sources.opensensemap.rows import (
     SOURCE,
@@ -43,7 +44,8 @@ class History:
     """Readings of one box between two times; a source that ends.
 
     Its cursor says which windows of which sensors are complete. What was read within 48 hours of
-    its own time is not taken for complete, as values may still arrive.
+    its own time is not taken for complete, as values may still arrive; once a day a run reads the
+    last 14 days again, once a week the last 60.
 
     Args:
         box_id: the box.
@@ -99,6 +101,7 @@ class History:
         self.box_name, self.unmapped = box.name, unmapped(box)
         sensors = [s for s in chosen(box, self._phenomena) if not s.silent]
         ledger, width = Ledger.load(cursor), Width()
+        look_back(ledger, self._clock.now())
         yield Parcel(sensors=[described(box, ledger.scales)])
         span = await self._span(box, sensors)
         at = span[0]

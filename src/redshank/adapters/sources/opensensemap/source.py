@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 
 from redshank.adapters.sources.opensensemap.answers import Box, BoxSensor
 from redshank.adapters.sources.opensensemap.client import OpenSenseMapClient
 from redshank.adapters.sources.opensensemap.http import together
+from redshank.adapters.sources.opensensemap.looks import Plan
 from redshank.adapters.sources.opensensemap.measurements import Measurements
 from redshank.adapters.sources.opensensemap.rows import (
     SOURCE,
@@ -22,6 +32,7 @@ from redshank.adapters.sources.opensensemap.rows import (
     mappings,
     pieces,
 )
+from redshank.adapters.sources.opensensemap.windows import Span
 from redshank.core.clock import DAY, HOUR, SECOND, Clock, SystemClock
 from redshank.core.errors import NotFoundError, SourceError
 from redshank.core.ports import Parcel
@@ -35,6 +46,10 @@ FIND_AGAIN = HOUR
 """How often boxes are searched for, where a search says which ones to follow."""
 WINDOW = 2 * DAY
 """Event time fetched, and committed, at once."""
+BOXES_PER_LOOK = 50
+"""For so many boxes, one window of the past is looked at again in each round."""
+
+_HELD = ("last", "scale", "again", "plans")
 
 
 @dataclass
@@ -45,19 +60,24 @@ class _State:
         last: sensor id on the server to time of its newest value that was handed over.
         scale: sensor id to a factor found at first contact, where the owner's unit cannot be true.
         again: box id to when late values were looked for, wall clock, microseconds.
+        plans: box id to what is looked at again further back.
     """
 
     last: dict[str, int] = field(default_factory=dict)
     scale: dict[str, float] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
     @classmethod
     def load(cls, cursor: str | None) -> _State:
         held = json.loads(cursor) if cursor else {}
-        return cls(*(dict(held.get(name, {})) for name in ("last", "scale", "again")))
+        last, scale, again, plans = (dict(held.get(name, {})) for name in _HELD)
+        return cls(last, scale, again, {box: Plan.load(plan) for box, plan in plans.items()})
 
     def dump(self) -> str:
-        return json.dumps({"last": self.last, "scale": self.scale, "again": self.again})
+        plans = {box: plan.dump() for box, plan in self.plans.items()}
+        plain = {"last": self.last, "scale": self.scale, "again": self.again}
+        return json.dumps(plain | {"plans": plans})
 
 
 class OpenSenseMap:
@@ -97,6 +117,7 @@ class OpenSenseMap:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._told: dict[str, SensorInfo] = {}
+        self._looks = 0
         self._log = structlog.get_logger("redshank.sources").bind(source=self.name)
 
     async def parcels(self, cursor: str | None) -> AsyncIterator[Parcel]:
@@ -109,6 +130,7 @@ class OpenSenseMap:
         while True:
             started = self._clock.monotonic()
             await self._search()
+            self._looks = max(1, len(self._boxes) // BOXES_PER_LOOK)
             for box_id in self._boxes:
                 try:
                     async for parcel in self._news(box_id, state):
@@ -147,14 +169,30 @@ class OpenSenseMap:
             if told := self._tell(box, state):
                 yield Parcel(sensors=told)
             return
-        behind = self._behind(box, state)
-        if not behind:
-            return
-        # Up to the newest value that the box showed, so that all sensors of an upload are there.
-        for window in _windows(min(behind.values()), box.newest + 1):
-            parcels = await self._window(box, window, state, behind)
-            for parcel in parcels:
+        for window, behind in chain(self._new(box, state), self._past(box, state)):
+            for parcel in await self._window(box, window, state, behind):
                 yield parcel
+
+    def _new(self, box: Box, state: _State) -> Iterator[tuple[Span, Mapping[str, int]]]:
+        """Windows of what is new, and from where on each sensor is to be read in them."""
+        behind = self._behind(box, state)
+        if not behind or box.newest is None:
+            return
+        since = min(behind.values())
+        state.plans.setdefault(box.id, Plan.first(box.id, since, self._clock.now()))
+        # Up to the newest value that the box showed, so that all sensors of an upload are there.
+        for window in _windows(since, box.newest + 1):
+            yield window, behind
+
+    def _past(self, box: Box, state: _State) -> Iterator[tuple[Span, Mapping[str, int]]]:
+        """One window of what is looked at again, if it is this box's turn."""
+        plan = state.plans.get(box.id)
+        window = plan.next(self._clock.now()) if plan and self._looks else None
+        if plan is None or window is None:
+            return
+        self._looks -= 1
+        yield window, {sensor.id: window[0] for sensor in box.sensors if not sensor.silent}
+        plan.done(window)
 
     def _behind(self, box: Box, state: _State) -> dict[str, int]:
         """From where on each sensor is to be read; sensors with nothing new are left out."""

@@ -27,21 +27,24 @@ class Ledger:
     Attributes:
         done: sensor id on the server to the spans that need not be read again, sorted and apart.
         scales: sensor id to a factor of its values, decided once.
+        looked: when each of the looks back was last taken, wall clock, microseconds;
+            empty before the first.
     """
 
     done: dict[str, list[Span]] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
+    looked: list[int] = field(default_factory=list)
 
     @classmethod
     def load(cls, cursor: str | None) -> Ledger:
         """The ledger of a cursor, an empty one without."""
         held = json.loads(cursor) if cursor else {}
         done = {key: [(a, b) for a, b in spans] for key, spans in held.get("done", {}).items()}
-        return cls(done, dict(held.get("scales", {})))
+        return cls(done, dict(held.get("scales", {})), list(held.get("looked", [])))
 
     def dump(self) -> str:
         """The cursor."""
-        return json.dumps({"done": self.done, "scales": self.scales})
+        return json.dumps({"done": self.done, "scales": self.scales, "looked": self.looked})
 
     def mark(self, sensor_id: str, span: Span) -> None:
         """A span is read."""
@@ -87,3 +90,10 @@ def merged(spans: Sequence[Span]) -> list[Span]:
         else:
             out.append((begin, end))
     return out
+
+
+def without(spans: Sequence[Span], gone: Span) -> list[Span]:
+    """What remains of spans, apart and in order, without another one."""
+    before = [(start, min(end, gone[0])) for start, end in spans]
+    after = [(max(start, gone[1]), end) for start, end in spans]
+    return merged([(start, end) for start, end in before + after if start < end])
