@@ -19,13 +19,14 @@ from redshank.adapters.sources.opensensemap import (
     Lists,
     OpenSenseMap,
     OpenSenseMapClient,
+    OpenSenseMapLetters,
     find,
     followed,
     search,
 )
 from redshank.adapters.sources.opensensemap import Found as Found
 from redshank.adapters.sources.opensensemap import described as described_box
-from redshank.adapters.sources.replay import FileReplay, demo_source
+from redshank.adapters.sources.replay import FileLetters, FileReplay, demo_source
 from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteReader, SqliteStore, health
 from redshank.core.clock import DAY, Clock, SystemClock
@@ -44,6 +45,7 @@ from redshank.core.queries import Cursor, Sensors
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry, make_logger
 from redshank.core.wide import WideTable, wide_table
+from redshank.core.zones import Zones
 from redshank.detect.alarm import Confirmation
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.pipeline import Pipeline
@@ -63,6 +65,8 @@ STORE_NAME = "redshank.sqlite"
 """The store's file in the data folder."""
 ADDRESS_NAME = "redshank.address"
 """Holds the address of the redshank that uses the folder, while it answers calls."""
+REPLAYS = frozenset(("replay", "demo"))
+"""First words of the names of sources that are files."""
 RESTART_SECONDS = 30.0
 """After an error that somebody must mend, a live source is tried again this much later."""
 
@@ -143,13 +147,14 @@ async def open_service(
             budgets.load(store, config.alarm_budget, Confirmation.parse(config.alarm_confirm)),
             describe,
             config.min_effect,
+            Zones(config.timezone, config.site_timezones),
         )
         runner = Runner(bus, store, pipeline, clock, telemetry, config.commit_readings)
         if alerts:
             runner.listen(Notifier(alerts, describe, clock))
         client = _shared_client(config, sources)
         fetch = _fetcher(config, bus, store, clock, client)
-        readers = letter_readers(config, store, clock)
+        readers = letter_readers(config, store)
         context = Context(config, clock, store, bus, runner, telemetry, fetch, readers)
         runner.start()
         try:
@@ -293,7 +298,7 @@ def mqtt_sources(config: Config) -> list[Source]:
     return [source]
 
 
-def letter_readers(config: Config, store: Store, clock: Clock) -> LetterReaders:
+def letter_readers(config: Config, store: Store) -> LetterReaders:
     """What reads the dead letters of each source again, as it is configured now.
 
     Raises:
@@ -312,7 +317,9 @@ def letter_readers(config: Config, store: Store, clock: Clock) -> LetterReaders:
                 time_path=config.mqtt_time_path,
                 cursor=cursor(source),
             )
-        return None
+        if source == OpenSenseMap.name:
+            return OpenSenseMapLetters(lambda box_id: described(store, box_id))
+        return FileLetters() if source.partition(" ")[0] in REPLAYS else None
 
     return of
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from redshank.core.batch import Batch
 from redshank.core.channels import ChannelMapping, canonical, map_channels, quantity
 from redshank.core.decode import RowError, decode_rows
+from redshank.core.errors import FileFormatError
 from redshank.core.files import stem
 from redshank.core.headings import LABEL_NAMES, SENSOR_NAMES, TIME_NAMES, plain
 from redshank.core.records import ChannelInfo, SensorInfo
@@ -58,15 +62,32 @@ class Recording:
             FileFormatError: the file cannot be read.
         """
         for rows in _whole_times(self._file.pieces(size)):
-            long = _is_long(rows)
-            named = self._widened(rows) if long else [self._named(row) for row in rows]
-            decoded = decode_rows(named, arrival=self._now, sensor_id=self._default)
-            batches = [self._converted(batch) for batch in decoded.batches]
-            errors = [replace(error, index=self._row + error.index) for error in decoded.errors]
+            batches, errors = self.read(rows)
+            yield batches, [replace(error, index=self._row + error.index) for error in errors]
             self._row += len(rows)
-            for batch in batches:
-                self._note(batch)
-            yield batches, errors
+
+    def read(self, rows: list[Any]) -> tuple[list[Batch], list[RowError]]:
+        """Readings of rows as a file of this kind holds them, and those that cannot be used.
+
+        The bytes of an error are its row as JSON, and an array of the rows that it was put together
+        from in the long form, so that it can be read again by itself.
+        """
+        if _is_long(rows):
+            widened = self._widened(rows)
+            named = [wide for wide, _ in widened]
+            origin: list[Any] = [own for _, own in widened]
+        else:
+            named, origin = [self._named(row) for row in rows], rows
+        decoded = decode_rows(
+            named,
+            arrival=self._now,
+            sensor_id=self._default,
+            raw=lambda i: _as_json(origin[i]),
+        )
+        batches = [self._converted(batch) for batch in decoded.batches]
+        for batch in batches:
+            self._note(batch)
+        return batches, decoded.errors
 
     def new_sensors(self, source: str) -> list[SensorInfo]:
         """Sensors that were found, or found to have more channels, since the last call."""
@@ -114,19 +135,25 @@ class Recording:
         self._by_name[found.name] = ChannelInfo(found.name, found.unit, title, unit or found.unit)
         return found
 
-    def _widened(self, rows: list[Any]) -> list[Any]:
-        """A row per sensor and time from a row per value; a second value of a channel apart."""
-        wide: dict[tuple[Any, Any, int], Cells] = {}
+    def _widened(self, rows: list[Any]) -> list[tuple[Cells, list[Any]]]:
+        """A row per sensor and time from a row per value, and the rows that each is made of.
+
+        A second value of a channel goes apart.
+        """
+        wide: dict[tuple[Any, Any, int], tuple[Cells, list[Any]]] = {}
         for long in rows:
             row = self._long_cells(long)
             if row is None:
-                wide[None, None, len(wide)] = long if isinstance(long, dict) else {"row": long}
+                alone = long if isinstance(long, dict) else {"row": long}
+                wide[None, None, len(wide)] = alone, [long]
                 continue
             sensor, time, channel, value = row
-            copy = 0
-            while channel in wide.setdefault((sensor, time, copy), {SENSOR: sensor, TIME: time}):
+            head, copy = {SENSOR: sensor, TIME: time}, 0
+            while channel in wide.setdefault((sensor, time, copy), (head.copy(), []))[0]:
                 copy += 1
-            wide[sensor, time, copy][channel] = value
+            cells, origin = wide[sensor, time, copy]
+            cells[channel] = value
+            origin.append(long)
         return list(wide.values())
 
     def _long_cells(self, row: Any) -> tuple[str, Any, str, Any] | None:
@@ -181,6 +208,29 @@ class Recording:
             return self._by_name[name]
         known = quantity(name)
         return ChannelInfo(name, known.unit if known else "")
+
+
+def described_by(path: Path) -> Mapping[str, Any]:
+    """What ``sensors.json`` beside a file, or in a folder, says; nothing if there is none.
+
+    Raises:
+        FileFormatError: it is not JSON.
+    """
+    file = (path if path.is_dir() else path.parent) / "sensors.json"
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileFormatError(f"{file} is not JSON: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _as_json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=str)
+    except orjson.JSONEncodeError:  # whole numbers beyond 64 bits, broken surrogates
+        return json.dumps(value, default=str).encode()
 
 
 def _is_long(rows: list[Any]) -> bool:

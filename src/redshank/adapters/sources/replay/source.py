@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from redshank.adapters.sources.replay.letters import details, why
+from redshank.adapters.sources.replay.pace import Pace, Steady, WhenDue
 from redshank.core.batch import Batch, concat
-from redshank.core.clock import DAY, SECOND, Clock, SystemClock
+from redshank.core.clock import DAY, Clock, SystemClock
 from redshank.core.decode import RowError
 from redshank.core.errors import FileFormatError, SourceError
 from redshank.core.files import find_tables, stem
+from redshank.core.media import JSON
 from redshank.core.ports import Parcel
-from redshank.core.recording import Recording
+from redshank.core.recording import Recording, described_by
 from redshank.core.records import DeadLetter, SensorInfo
 
 PARCEL = 5000
@@ -111,13 +115,13 @@ class FileReplay:
 
     def _pace(self, shift: int) -> Pace:
         if self._live:
-            return _WhenDue(self._clock, self._sleep, shift)
-        return _Pace(self._speed, self._clock, self._sleep)
+            return WhenDue(self._clock, self._sleep, shift)
+        return Steady(self._speed, self._clock, self._sleep)
 
     def _streams(self, rows: Mapping[str, int]) -> list[_Stream]:
         tables = [(path, file) for path in self._paths for file in find_tables(path)]
         held = max(PARCEL, HELD // len(tables))
-        metadata = {path: _metadata(path) for path in self._paths}
+        metadata = {path: described_by(path) for path in self._paths}
         now = self._clock.now()
         return [
             _Stream(file, metadata[path].get(stem(file), {}), now, held, rows.get(file.name, 0))
@@ -132,12 +136,22 @@ class FileReplay:
             batches=[batch.sorted_by_time() for batch in concat(moved)],
             sensors=[self._known(info) for info in found],
             dead_letters=[
-                DeadLetter(self._clock.now(), self.name, f"{path.name}: {_why(error)}", error.raw)
+                self._letter(stream, error, shift)
                 for stream in streams
-                for path, error in stream.new_errors()
+                for error in stream.new_errors()
             ],
             cursor=json.dumps({"shift": shift, "rows": {s.path.name: s.taken for s in streams}}),
             progress=sum(stream.progress for stream in streams) / len(streams),
+        )
+
+    def _letter(self, stream: _Stream, error: RowError, shift: int) -> DeadLetter:
+        """A bad row as it is kept; one that is read from the same file again is kept once."""
+        return DeadLetter(
+            *(self._clock.now(), self.name, _why(error), error.raw, None),
+            topic=str(stream.path.absolute()),
+            content_type=JSON[0],
+            details=details(stream.metadata, shift),
+            key=f"{error.index} {zlib.crc32(error.raw)}",
         )
 
     def _known(self, info: SensorInfo) -> SensorInfo:
@@ -148,73 +162,12 @@ class FileReplay:
         return replace(known, channels={**info.channels, **known.channels}, source=self.name)
 
 
-class Pace(Protocol):
-    """When readings are handed over."""
-
-    def step(self, time: int) -> int | None:
-        """Most event time that one parcel from here on may span; None for any."""
-
-    def progress(self, time: int, read: float | None) -> float | None:
-        """Part that is done at this event time, given the part of the files that is read."""
-
-    async def wait(self, time: int) -> None:
-        """Return when readings up to this event time may be handed over."""
-
-
-class _Pace:
-    """Holds readings back until as much time has passed as between them, or not at all."""
-
-    def __init__(
-        self, speed: float | None, clock: Clock, sleep: Callable[[float], Awaitable[None]]
-    ) -> None:
-        self._speed, self._clock, self._sleep = speed, clock, sleep
-        self._start: tuple[int, float] | None = None
-
-    def step(self, time: int) -> int | None:
-        if self._speed is None:
-            return None
-        return max(SECOND // 1000, round(self._speed * SECOND / 2))
-
-    def progress(self, time: int, read: float | None) -> float | None:
-        return read
-
-    async def wait(self, time: int) -> None:
-        if self._speed is None:
-            await self._sleep(0)
-            return
-        now = self._clock.monotonic()
-        if self._start is None:
-            self._start = (time, now)
-        due = self._start[1] + (time - self._start[0]) / SECOND / self._speed
-        await self._sleep(max(0.0, due - now))
-
-
-class _WhenDue:
-    """Hands over the past at once and the rest, which has no end in sight, when its time comes."""
-
-    def __init__(self, clock: Clock, sleep: Callable[[float], Awaitable[None]], shift: int) -> None:
-        self._clock, self._sleep, self._shift = clock, sleep, shift
-        self._began = clock.now() - shift
-        self._first: int | None = None
-
-    def step(self, time: int) -> int | None:
-        self._first = time if self._first is None else self._first
-        return SECOND if time > self._began else self._began - time
-
-    def progress(self, time: int, read: float | None) -> float | None:
-        if time > self._began or self._first is None:
-            return None
-        return (time - self._first) / max(1, self._began - self._first)
-
-    async def wait(self, time: int) -> None:
-        await self._sleep(max(0.0, (time + self._shift - self._clock.now()) / SECOND))
-
-
 class _Stream:
     """One file's readings in time order, held piece by piece.
 
     Attributes:
         path: the file.
+        metadata: what ``sensors.json`` says of it.
         newest: newest event time that is held.
         taken: readings taken so far, those skipped at the start included.
     """
@@ -222,7 +175,7 @@ class _Stream:
     def __init__(
         self, path: Path, metadata: Mapping[str, Any], now: int, held: int, skip: int
     ) -> None:
-        self.path = path
+        self.path, self.metadata = path, metadata
         self.newest = 0
         self.taken = skip
         self.finished = False
@@ -278,10 +231,10 @@ class _Stream:
         for batches, _ in self._pieces:
             yield from batches
 
-    def new_errors(self) -> list[tuple[Path, RowError]]:
+    def new_errors(self) -> list[RowError]:
         """Rows that could not be read since the last call."""
         errors, self._errors = self._errors, []
-        return [(self.path, error) for error in errors]
+        return errors
 
     def new_sensors(self, source: str) -> list[SensorInfo]:
         """Sensors that were found, or found to have more channels, since the last call."""
@@ -333,19 +286,8 @@ def _without_first(batches: list[Batch], n: int) -> list[Batch]:
     return [batch for batch in kept if len(batch)]
 
 
-def _metadata(path: Path) -> Mapping[str, Any]:
-    file = (path if path.is_dir() else path.parent) / "sensors.json"
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(f"{file} is not JSON: {error}") from error
-    return found if isinstance(found, dict) else {}
-
-
 def _why(error: RowError) -> str:
-    return f"row {error.index + 1}: {error.field}: {error.value!r} {error.reason}"
+    return f"row {error.index + 1}: {why(error)}"
 
 
 def demo_source(
