@@ -47,8 +47,7 @@ def amend(store: Store, pipeline: Pipeline, sensor_id: str, since: int, now: int
         now: wall clock, microseconds.
     """
     newest = pipeline.newest_of(sensor_id)
-    pipeline.forget([sensor_id])
-    pipeline.adopt(sensor_id, None)
+    pipeline.begin_again(sensor_id)
     verdicts: list[Verdicts] = []
     incidents: dict[str, Incident] = {}
     known = accepted.load(store, sensor_id)

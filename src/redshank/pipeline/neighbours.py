@@ -25,7 +25,7 @@ from redshank.core.batch import Batch, Floats, Times
 from redshank.core.clock import DAY, MINUTE
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Incidents, Sensors, SensorSeries, StoredVerdicts
-from redshank.core.records import SILENT, Flag, Incident, SensorInfo, Status, Verdicts
+from redshank.core.records import BY_RHYTHM, Flag, Incident, SensorInfo, Status, Verdicts
 from redshank.pipeline import explain
 
 NEAR_KM = 20.0
@@ -51,7 +51,7 @@ _HISTORY = DAY
 _POINTS = 400
 _EARTH_KM = 6371.0
 _REASON = re.compile(r" Looks like a [^:]+: .+?\.(?= [A-Z]|$)")
-_FIXED = frozenset({"wrong unit", "dropout", SILENT})
+_FIXED = frozenset({"wrong unit", "dropout", *BY_RHYTHM})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from redshank import __version__
-from redshank.core.batch import Batch, Bytes, Ints, Singles, Times
+from redshank.core.batch import Batch, Bytes, Ints, Times
 from redshank.core.channels import other_units, quantity
 from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
+from redshank.core.zones import Zone, Zones, zone
 from redshank.detect.alarm import Alarm, alarm_column
 from redshank.detect.channelstate import NEVER
 from redshank.detect.engine import Engine, EngineSettings, Judged
@@ -53,27 +54,6 @@ class Outcome:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Quiet:
-    """How long it has been quiet around each sensor in memory; all arrays (n,).
-
-    Attributes:
-        sensor_ids: the sensors.
-        since: when a reading came the last time, wall clock or event time, whichever is later.
-        newest: event time of the newest reading.
-        rate: silences at least as long per 30 days, inf while too little is known.
-        interval: the reporting interval in seconds.
-        budget: the alarm budget.
-    """
-
-    sensor_ids: Sequence[str]
-    since: Times
-    newest: Times
-    rate: Singles
-    interval: Singles
-    budget: Singles
-
-
 class Pipeline:
     """Detection for all sensors that reported since the start.
 
@@ -83,6 +63,7 @@ class Pipeline:
         budget: the alarm budget.
         describe: what is registered of a sensor.
         min_effect: channel to the least deviation in its unit that may alarm.
+        zones: tells in which time zone a sensor stands.
     """
 
     def __init__(
@@ -90,8 +71,10 @@ class Pipeline:
         budget: Budget,
         describe: Callable[[str], SensorInfo],
         min_effect: Mapping[str, float] | None = None,
+        zones: Zones | None = None,
     ) -> None:
         self.budget = budget
+        self._zones = zones or Zones()
         self.describe = describe
         self.settings = EngineSettings(
             rests_at_zero=rests_at_zero,
@@ -104,6 +87,7 @@ class Pipeline:
     def clear(self) -> None:
         """Drop all sensors from memory; they come back from the store when they report again."""
         self._engine = Engine(self.settings)
+        self._timing = Timing(self._zones)
         self._tracker = Tracker(self.describe)
         self._slot: dict[str, int] = {}
         self._id: list[str] = []
@@ -145,7 +129,7 @@ class Pipeline:
 
     def state_bytes(self) -> int:
         """Memory of the detection state."""
-        return self._engine.state_bytes()
+        return self._engine.state_bytes() + self._timing.nbytes()
 
     # --- which sensors ---
 
@@ -157,20 +141,30 @@ class Pipeline:
         """Those of these sensors that are not in memory."""
         return [sensor_id for sensor_id in sensor_ids if sensor_id not in self._slot]
 
-    def adopt(self, sensor_id: str, recovery: Recovery | None) -> None:
+    def adopt(
+        self, sensor_id: str, recovery: Recovery | None, info: SensorInfo | None = None
+    ) -> None:
         """Take a sensor into memory: as new, or where its last commit left it.
+
+        Args:
+            sensor_id: the sensor.
+            recovery: what is stored of it.
+            info: what is registered of it.
 
         Raises:
             ValueError: the checkpoint was written by another version of the kernels.
         """
         slot = self._enter(sensor_id)
-        if recovery is None:
-            return
-        if recovery.state is not None:
-            header, (state,) = unpack(recovery.state)
+        if recovery is not None and recovery.state is not None:
+            header, (state, timing) = unpack(recovery.state)
             self._engine.restore(slot, state)
+            self._timing.restore(slot, timing, zone(header["zone"]))
             if header["running"] is not None:
                 self._tracker.running[sensor_id] = Running.from_dict(header["running"])
+        if info is not None:
+            self._timing.place(slot, info)
+        if recovery is None:
+            return
         self.replay(recovery.readings)
         self._known_channels[slot] = len(self._engine.channels(slot))
         if recovery.newest is not None:
@@ -181,6 +175,17 @@ class Pipeline:
         for batch in batches:
             self._run(batch, 0)
 
+    def begin_again(self, sensor_id: str) -> None:
+        """Forget what a sensor's values taught; its rhythm and its bounds stay."""
+        slot = self._slot[sensor_id]
+        timing = self._timing.state(slot), self._timing.zone_of(slot)
+        bounds = self._bounds.get(slot)
+        self.forget([sensor_id])
+        slot = self._enter(sensor_id)
+        self._timing.restore(slot, *timing)
+        if bounds is not None:
+            self._bounds[slot] = bounds
+
     def relive(self, sensor_id: str, past: Sequence[Batch]) -> bool:
         """Put a sensor in the state of one that has lived through these rows and no others.
 
@@ -189,13 +194,11 @@ class Pipeline:
         """
         slot = self._slot[sensor_id]
         newest, arrived = int(self._newest[slot]), int(self._arrived[slot])
-        bounds = self._bounds.get(slot)
-        self.forget([sensor_id])
-        self.adopt(sensor_id, Recovery(None, past, newest))
+        self.begin_again(sensor_id)
+        self.replay(past)
         slot = self._slot[sensor_id]
-        self._arrived[slot] = arrived
-        if bounds is not None:
-            self._bounds[slot] = bounds
+        self._known_channels[slot] = len(self._engine.channels(slot))
+        self._newest[slot], self._arrived[slot] = newest, arrived
         return sensor_id not in self._tracker.running
 
     def end_incident(self, sensor_id: str, time: int) -> Incident | None:
@@ -234,6 +237,15 @@ class Pipeline:
         if own:
             self._bounds[slot] = own
 
+    def place(self, info: SensorInfo) -> None:
+        """Go by a sensor's time zone from here on."""
+        if (slot := self._slot.get(info.sensor_id)) is not None:
+            self._timing.place(slot, info)
+
+    def zone_of(self, sensor_id: str) -> Zone:
+        """A sensor's time zone."""
+        return self._timing.zone_of(self._slot[sensor_id])
+
     def newest(self, batch: Batch) -> Times:
         """(sensors of the batch,) event time of each one's newest reading."""
         return self._newest[self._slots(batch)]
@@ -254,6 +266,7 @@ class Pipeline:
             self._newest = np.concatenate([self._newest, np.zeros_like(self._newest)])
             self._since = np.concatenate([self._since, np.zeros_like(self._since)])
             self._arrived = np.concatenate([self._arrived, np.zeros_like(self._arrived)])
+        self._timing.enter(slot)
         self._newest[slot] = NEVER
         self._since[slot] = self._arrived[slot] = 0
         self._slot[sensor_id] = slot
@@ -291,6 +304,7 @@ class Pipeline:
         self._arrived[slots] = now
         out = []
         for judged in self._engine.run(slots, batch.time, batch.channels, batch.values):
+            self._timing.run(judged.slots, judged.time)
             rows = self._verdicts(judged, now)
             seen = Seen(judged.alarm, judged.held, judged.before, judged.usual)
             out.append((rows, self._tracker.follow(rows, seen)))
@@ -331,8 +345,8 @@ class Pipeline:
                 new[sensor_id] = channels
         return new
 
-    def quiet(self, started: int, now: int) -> Quiet:
-        """How long it has been quiet around each sensor in memory.
+    def attended(self, started: int, now: int) -> Attended:
+        """How the sensors in memory report.
 
         Args:
             started: before this nobody listened, wall clock, microseconds.
@@ -342,8 +356,8 @@ class Pipeline:
         slots = np.array([self._slot[sensor_id] for sensor_id in ids], np.int32)
         newest = self._newest[slots]
         since = np.maximum(np.maximum(newest, self._arrived[slots]), started)
-        rate, interval = self._engine.silence(slots, since, now)
-        return Quiet(ids, since, newest, rate, interval, self._engine.budget[slots])
+        seen = self._timing.attendance(slots, since, now)
+        return Attended(ids, since, newest, self._engine.budget[slots], seen)
 
     def predict(self, batches: Sequence[Batch], now: int) -> list[Verdicts]:
         """Verdicts on rows as if they came now; changes and learns nothing.
@@ -391,8 +405,12 @@ class Pipeline:
             if self._slot.get(sensor_id) != slot:
                 continue
             running = self._tracker.running.get(sensor_id)
-            header: dict[str, Any] = {"running": asdict(running) if running else None}
-            made.append(Checkpoint(sensor_id, pack(header, [self._engine.snapshot(slot)])))
+            header: dict[str, Any] = {
+                "running": asdict(running) if running else None,
+                "zone": self._timing.zone_of(slot).name,
+            }
+            state = pack(header, [self._engine.snapshot(slot), self._timing.state(slot)])
+            made.append(Checkpoint(sensor_id, state))
             self._since[slot] = 0
         return made
 
@@ -400,13 +418,13 @@ class Pipeline:
         """State of these sensors, by id."""
         return self.checkpoints([self._slot[sensor_id] for sensor_id in sensor_ids])
 
-    def rebudget(self, budget: Budget, rebuilt: Rebuilt) -> list[Checkpoint]:
     def share_out(self, budget: Budget) -> None:
         """Go on under another budget from here; the past stays as it was told."""
         self.budget = budget
         for sensor_id, slot in self._slot.items():
             self._engine.budget[slot] = budget.for_sensor(sensor_id)
 
+    def rebudget(self, budget: Budget, rebuilt: Rebuilt) -> list[Checkpoint]:
         """Go on under another budget; the changed state of all sensors in memory."""
         self.budget = budget
         for sensor_id, slot in self._slot.items():

@@ -53,7 +53,7 @@ from redshank.pipeline.intake import fresh, gather
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Outcome, Pipeline
 from redshank.pipeline.receipts import write_receipts
-from redshank.pipeline.silence import Silences
+from redshank.pipeline.rhythm import Rhythms
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ class Runner:
         self._thread = threading.Thread(target=self._loop, name="redshank-runner", daemon=True)
         self._maintained = clock.monotonic()
         self._untidy = False
-        self._silences = Silences(
+        self._rhythms = Rhythms(
             pipeline, clock.now(), store.read(Incidents(state="open", limit=1_000_000))
         )
         self._asleep, self._woken = True, 0
@@ -214,6 +214,7 @@ class Runner:
             self._store.write(commit)
             for info in infos:
                 self._pipeline.bound(info)
+                self._pipeline.place(info)
             self._tell(commit)
             return infos
 
@@ -330,6 +331,8 @@ class Runner:
         commit = self._neighbours.complete(commit)
         with self._telemetry.commit_seconds.time():
             self._store.write(commit)
+        for info in commit.sensors:
+            self._pipeline.place(info)
         self._late, self._untidy = late, self._untidy or bool(late)
         receipts = write_receipts(len(messages), gathered, news, outcome.verdicts)
         self._count(messages, receipts, commit, outcome)
@@ -354,12 +357,13 @@ class Runner:
         if not sensor_ids:
             return
         recoveries = self._store.read(RecoverSensors(sensor_ids))
+        infos = {status.info.sensor_id: status.info for status in self._stored(sensor_ids)}
         for sensor_id in sensor_ids:
             recovery = recoveries.get(sensor_id)
             if recovery is None and only_known:
                 continue
             try:
-                self._pipeline.adopt(sensor_id, recovery)
+                self._pipeline.adopt(sensor_id, recovery, infos.get(sensor_id))
             except ValueError as error:
                 self._telemetry.log.warning(
                     "checkpoint cannot be used, learning again",
@@ -368,9 +372,11 @@ class Runner:
                 )
                 newest = recovery.newest if recovery else None
                 known = accepted.load(self._store, sensor_id)
+                if sensor_id in infos:
+                    self._pipeline.place(infos[sensor_id])
                 accepted.relearn(self._store, self._pipeline, sensor_id, newest, known)
-        for status in self._stored(sensor_ids):
-            self._pipeline.bound(status.info)
+        for info in infos.values():
+            self._pipeline.bound(info)
 
     def _registered(self, parcels: Sequence[Parcel], outcome: Outcome) -> list[SensorInfo]:
         """Sensors to write: those that a source told of, and those with new channels."""
@@ -439,7 +445,7 @@ class Runner:
             if self._late:
                 self._amend()
             if due:
-                self._look_for_silence()
+                self._look_at_rhythms()
                 self._share_out()
             aged = self._look_for_drift()
             woken = self._wake() if idle and self._asleep else False
@@ -473,8 +479,8 @@ class Runner:
             self._pipeline.share_out(budget)
             self._tell(commit)
 
-    def _look_for_silence(self) -> None:
-        incidents = self._silences.look(self._clock.now())
+    def _look_at_rhythms(self) -> None:
+        incidents = self._rhythms.look(self._clock.now())
         if incidents:
             self._write_found(Commit(incidents=incidents))
 

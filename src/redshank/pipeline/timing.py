@@ -1,0 +1,113 @@
+"""When sensors report: what is learned of it, each sensor on the clocks of its own time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from redshank.core.batch import Ints, Singles, Times
+from redshank.core.records import SensorInfo
+from redshank.core.zones import Zone, Zones
+from redshank.detect.cadence import Attendance, Cadence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attended:
+    """How it stands with each sensor in memory; all arrays (n,).
+
+    Attributes:
+        sensor_ids: the sensors.
+        since: when a reading came the last time, wall clock or event time, whichever is later.
+        newest: event time of the newest reading.
+        budget: the alarm budget.
+        seen: rows of :data:`redshank.detect.cadence.ATTENDANCE`.
+    """
+
+    sensor_ids: Sequence[str]
+    since: Times
+    newest: Times
+    budget: Singles
+    seen: Attendance
+
+
+class Timing:
+    """Cadence and time zone of each slot of the pipeline.
+
+    Args:
+        zones: tells a sensor's zone.
+    """
+
+    def __init__(self, zones: Zones) -> None:
+        self._zones = zones
+        self._cadence = Cadence()
+        self._known: list[Zone] = [zones.default]
+        self._zone = np.zeros(64, np.int32)
+
+    def enter(self, slot: int) -> None:
+        """A sensor of which nothing is learned yet."""
+        self._cadence.sensors.reserve(slot + 1)
+        self._cadence.sensors.clear(slot)
+        while slot >= len(self._zone):
+            self._zone = np.concatenate([self._zone, np.zeros_like(self._zone)])
+        self._zone[slot] = 0
+
+    def place(self, slot: int, info: SensorInfo) -> None:
+        """Go by what is registered of a sensor; in another zone its hours are learned anew."""
+        number = self._number(self._zones.of(info))
+        if number != self._zone[slot]:
+            self._zone[slot] = number
+            self._cadence.forget_calendar(np.array([slot], np.int32))
+
+    def zone_of(self, slot: int) -> Zone:
+        """A sensor's time zone."""
+        return self._known[int(self._zone[slot])]
+
+    def offsets(self, slots: Ints, time: Times) -> Times:
+        """(n,) how far each sensor's local time is ahead of UTC at these times, microseconds."""
+        if len(self._known) == 1:
+            return self._known[0].offsets(time)
+        numbers = self._zone[slots]
+        found = np.zeros(len(time), np.int64)
+        for number in np.unique(numbers):
+            here = numbers == number
+            found[here] = self._known[number].offsets(time[here])
+        return found
+
+    def run(self, slots: Ints, time: Times) -> None:
+        """Learn from rows, in event-time order for each sensor."""
+        self._cadence.run(slots, time, self.offsets(slots, time))
+
+    def attendance(self, slots: Ints, quiet: Times, now: int) -> Attendance:
+        """How it stands with these sensors.
+
+        Args:
+            slots: (n,).
+            quiet: (n,) since when nothing came from them, microseconds.
+            now: microseconds.
+        """
+        at = np.full(len(slots), now, np.int64)
+        return self._cadence.attendance(slots, quiet, at, self.offsets(slots, at))
+
+    def state(self, slot: int) -> bytes:
+        """What was learned of a sensor, to resume bit for bit."""
+        return self._cadence.sensors.get(slot)
+
+    def restore(self, slot: int, state: bytes, zone: Zone) -> None:
+        """Resume a sensor from its state, which was learned in this zone.
+
+        Raises:
+            ValueError: the state is damaged.
+        """
+        self._zone[slot] = self._number(zone)
+        self._cadence.sensors.put(slot, 1, state)
+
+    def nbytes(self) -> int:
+        """Memory of the state."""
+        return self._cadence.sensors.rows.nbytes + self._zone.nbytes
+
+    def _number(self, one: Zone) -> int:
+        if one not in self._known:
+            self._known.append(one)
+        return self._known.index(one)
