@@ -128,6 +128,26 @@ def test_the_band_follows_the_hour_of_the_day():
     assert expected[last][midnight].mean() < -7
 
 
+def test_the_band_holds_nine_of_ten_values_though_no_day_is_like_the_one_before():
+    rng = np.random.default_rng(4)
+    n = 144 * 60
+    days = np.repeat(rng.normal(0, 5, n // 144), 144)
+    values = days + rng.gamma(2, 1, n)
+    _, expected, lower, upper = profile(values)
+    later = slice(144 * 5, None)
+    inside = (values >= lower) & (values <= upper)
+    assert 0.85 <= inside[later].mean() <= 0.95
+    assert (lower[1:] <= expected[1:]).all()
+    assert (expected[1:] <= upper[1:]).all()
+
+
+def test_a_channel_at_rest_has_no_band_around_it():
+    day = np.r_[np.zeros(72), 100 + np.random.default_rng(5).normal(size=72)]
+    _, _, lower, upper = profile(np.tile(day, 30))
+    night = slice(-144 + 24, -144 + 48)
+    assert upper[night].max() - lower[night].min() < 1
+
+
 def test_nothing_is_expected_before_the_first_value():
     _, expected, lower, upper = profile([1.0, 1.0])
     assert np.isnan([expected[0], lower[0], upper[0]]).all()

@@ -170,9 +170,15 @@ def outside(evidence: Evidence) -> int:
 
 
 def _saturated(found: Findings, first: Evidence) -> bool:
-    """Whether a channel that stands still jumped to where it stands, high above its band."""
+    """Whether a channel that stands still jumped to where it stands, above its band.
+
+    Where the jump is out of sight, it must stand far above: a channel that got stuck by day may
+    well be somewhat above what is normal at night.
+    """
     jump = jump_to_rest(found.course) if found.course else None
-    return _far_above(first) and (jump is None or jump > JUMPED)
+    if jump is None:
+        return _far_above(first)
+    return jump > JUMPED and outside(first) > 0
 
 
 def _width(first: Evidence | None) -> float:
