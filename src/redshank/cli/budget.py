@@ -34,7 +34,7 @@ def budget(
     preview: Annotated[
         float | None, typer.Option(metavar="N", help="List what a budget of N would have brought.")
     ] = None,
-    set_: Annotated[
+    new: Annotated[
         float | None,
         typer.Option(
             "--set", metavar="N", help="Make N the budget; with --sensor 0 for the general one."
@@ -55,7 +55,7 @@ def budget(
     """Show the alarm budget's promise and what came; preview or set another one."""
     from redshank.cli.calls import ask, part
 
-    if preview is not None and set_ is not None:
+    if preview is not None and new is not None:
         raise ConfigError("--preview and --set exclude each other: preview first, then set")
     if fleet_day and sensor is not None:
         raise ConfigError("--fleet-day is for all sensors; leave --sensor out")
@@ -65,11 +65,11 @@ def budget(
         if preview is not None:
             query = given(days=days, sensor_id=sensor) | {unit: preview}
             return await calls.json("GET", f"{PATH}/preview", params=query)
-        if set_ is not None and sensor is not None:
+        if new is not None and sensor is not None:
             path = f"/sensors/{part(sensor)}"
-            await calls.json("PATCH", path, json={"budget": set_ or None})
-        elif set_ is not None:
-            await calls.json("PUT", PATH, json={unit: set_})
+            await calls.json("PATCH", path, json={"budget": new or None})
+        elif new is not None:
+            await calls.json("PUT", PATH, json={unit: new})
         return await calls.json("GET", PATH, params=given(sensor_id=sensor))
 
     answer = ask(work, url, data)

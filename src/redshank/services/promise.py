@@ -1,7 +1,7 @@
 """The alarm budget's promise against what came, for whoever shows it: HTTP, metrics, commands.
 
-What is counted: incidents that opened within the 30 days (event time) up to the newest reading,
-silences among them. An incident is a false alarm for sure when somebody marked it so; those without
+What is counted: incidents that opened within the 30 days (event time) up to the newest reading, of
+all kinds. An incident is a false alarm for sure when somebody marked it so; those without
 a mark may be. So the rate of false alarms lies between that of the first and that of both together.
 Incidents marked "real" or "expected" are none.
 """
@@ -22,8 +22,9 @@ from redshank.core.queries import (
     SensorSpans,
     StoreTotals,
 )
-from redshank.core.records import SILENT, Feedback
+from redshank.core.records import Feedback, Incident
 from redshank.pipeline.budget import Budget, PreviewIncident, preview
+from redshank.pipeline.incidents import incident_id
 
 Verdict = Literal["kept", "unclear", "exceeded", "unknown"]
 
@@ -119,21 +120,26 @@ def would_have_come(
 ) -> list[PreviewIncident]:
     """The incidents of the days up to the newest reading at another budget, newest first.
 
-    Those in rows follow from the stored return rates exactly. Silences are those that were told and
-    are rare enough: how rare a shorter one was, is not stored.
+    Those in rows follow from the stored return rates exactly. What is not in rows (silences, slow
+    drifts and the like) is what was told and is rare enough: how rare lesser ones were, is not
+    stored.
     """
     newest = store.read(StoreTotals()).newest
     if newest is None:
         return []
     start = newest - round(days * DAY)
     told = store.read(Incidents(sensor_id, start=start, end=newest, limit=_ALL))
-    silences = [
+    others = [
         PreviewIncident(i.sensor_id, i.opened, i.last, i.rate, i.id)
         for i in told
-        if i.kind == SILENT and i.opened >= start and i.rate <= budget.for_sensor(i.sensor_id)
+        if not _in_rows(i) and i.opened >= start and i.rate <= budget.for_sensor(i.sensor_id)
     ]
-    found = [*preview(store, budget, days, sensor_id), *silences]
+    found = [*preview(store, budget, days, sensor_id), *others]
     return sorted(found, key=lambda incident: -incident.opened)
+
+
+def _in_rows(incident: Incident) -> bool:
+    return incident.id == incident_id(incident.sensor_id, incident.opened)
 
 
 def rate(count: int, sensor_months: float) -> Rate:
