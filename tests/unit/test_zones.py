@@ -63,6 +63,18 @@ def test_a_sensor_has_its_own_zone_or_that_of_its_site_or_the_general_one():
     assert zones.of(own).offset(at(2025, 1, 1)) == 5 * HOUR + 45 * MINUTE
 
 
+def test_zones_have_numbers_for_arrays():
+    zones = Zones("Europe/Berlin")
+    far = zones.number(Zone("Asia/Kathmandu"))
+    assert zones.numbered(far).name == "Asia/Kathmandu"
+    time = np.full(3, at(2025, 1, 1))
+    assert zones.offsets(np.array([0, far, 0], np.int32), time).tolist() == [
+        HOUR,
+        5 * HOUR + 45 * MINUTE,
+        HOUR,
+    ]
+
+
 @pytest.mark.parametrize("name", ["Europe", "Berlin", "localtime", "../etc/passwd", ""])
 def test_what_is_no_zone_is_refused(name):
     with pytest.raises(FieldError, match="is not a time zone: use a name such as Europe/Berlin"):

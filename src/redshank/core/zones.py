@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from redshank.core.batch import Times
+from redshank.core.batch import Ints, Times
 from redshank.core.clock import DAY, SECOND, from_micros, time_zone, to_micros
 from redshank.core.records import SensorInfo
 
@@ -94,6 +94,8 @@ class Zone:
 class Zones:
     """Which zone a sensor stands in: its own, else that of its site, else the general one.
 
+    Zones have numbers, for arrays: 0 is the general one.
+
     Args:
         default: name of the general zone.
         sites: site to the name of its zone.
@@ -103,12 +105,32 @@ class Zones:
     """
 
     def __init__(self, default: str = "UTC", sites: Mapping[str, str] | None = None) -> None:
-        self.default = zone(default)
+        self._known = [zone(default)]
         self._sites = {site: zone(name) for site, name in (sites or {}).items()}
 
     def of(self, info: SensorInfo) -> Zone:
         """The sensor's zone."""
-        return zone(info.timezone) if info.timezone else self._sites.get(info.site, self.default)
+        return zone(info.timezone) if info.timezone else self._sites.get(info.site, self._known[0])
+
+    def number(self, one: Zone) -> int:
+        """The number of a zone."""
+        if one not in self._known:
+            self._known.append(one)
+        return self._known.index(one)
+
+    def numbered(self, number: int) -> Zone:
+        """The zone of this number."""
+        return self._known[number]
+
+    def offsets(self, numbers: Ints, time: Times) -> Times:
+        """(n,) how far local time is ahead of UTC in zones (n,) at times (n,), microseconds."""
+        if len(self._known) == 1:
+            return self._known[0].offsets(time)
+        found = np.zeros(len(time), np.int64)
+        for number in np.unique(numbers).tolist():
+            here = numbers == number
+            found[here] = self._known[number].offsets(time[here])
+        return found
 
 
 @lru_cache(maxsize=1024)

@@ -42,7 +42,6 @@ class Timing:
     def __init__(self, zones: Zones) -> None:
         self._zones = zones
         self._cadence = Cadence()
-        self._known: list[Zone] = [zones.default]
         self._zone = np.zeros(64, np.int32)
 
     def enter(self, slot: int) -> None:
@@ -55,29 +54,19 @@ class Timing:
 
     def place(self, slot: int, info: SensorInfo) -> None:
         """Go by what is registered of a sensor; in another zone its hours are learned anew."""
-        number = self._number(self._zones.of(info))
+        number = self._zones.number(self._zones.of(info))
         if number != self._zone[slot]:
             self._zone[slot] = number
             self._cadence.forget_calendar(np.array([slot], np.int32))
 
     def zone_of(self, slot: int) -> Zone:
         """A sensor's time zone."""
-        return self._known[int(self._zone[slot])]
-
-    def offsets(self, slots: Ints, time: Times) -> Times:
-        """(n,) how far each sensor's local time is ahead of UTC at these times, microseconds."""
-        if len(self._known) == 1:
-            return self._known[0].offsets(time)
-        numbers = self._zone[slots]
-        found = np.zeros(len(time), np.int64)
-        for number in np.unique(numbers):
-            here = numbers == number
-            found[here] = self._known[number].offsets(time[here])
-        return found
+        return self._zones.numbered(int(self._zone[slot]))
 
     def run(self, slots: Ints, time: Times) -> None:
         """Learn from rows, in event-time order for each sensor."""
-        self._cadence.run(slots, time, self.offsets(slots, time))
+        shift = self._zones.offsets(self._zone[slots], time)
+        self._cadence.run(slots, time, shift)
 
     def attendance(self, slots: Ints, quiet: Times, now: int) -> Attendance:
         """How it stands with these sensors.
@@ -88,7 +77,8 @@ class Timing:
             now: microseconds.
         """
         at = np.full(len(slots), now, np.int64)
-        return self._cadence.attendance(slots, quiet, at, self.offsets(slots, at))
+        shift = self._zones.offsets(self._zone[slots], at)
+        return self._cadence.attendance(slots, quiet, at, shift)
 
     def state(self, slot: int) -> bytes:
         """What was learned of a sensor, to resume bit for bit."""
@@ -100,14 +90,9 @@ class Timing:
         Raises:
             ValueError: the state is damaged.
         """
-        self._zone[slot] = self._number(zone)
+        self._zone[slot] = self._zones.number(zone)
         self._cadence.sensors.put(slot, 1, state)
 
     def nbytes(self) -> int:
         """Memory of the state."""
         return self._cadence.sensors.rows.nbytes + self._zone.nbytes
-
-    def _number(self, one: Zone) -> int:
-        if one not in self._known:
-            self._known.append(one)
-        return self._known.index(one)
