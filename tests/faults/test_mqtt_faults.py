@@ -1,4 +1,4 @@
-"""MQTT through restarts of the broker, cuts, and kill -9 of redshank: nothing lost or doubled."""
+"""MQTT through restarts of the broker, a bad network, and kill -9: nothing lost or doubled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from support.mosquitto import INSTALL, Mosquitto, Publisher, binary
 from support.process import Process
+from support.proxy import Proxy
 from support.services import missing
 from support.story import readings
 from support.wait import until
@@ -38,9 +39,14 @@ def bare(i):
     return f"sensors/s{i % SENSORS}/pm25", b"%d" % i
 
 
+def sessions(process: Process) -> int:
+    """How often it has logged in and subscribed."""
+    return process.log.read_text().count("] connected ")
+
+
 def subscribed(process: Process) -> bool:
     """Whether its first session is there; what was published before is for nobody."""
-    return "connected" in process.log.read_text()
+    return sessions(process) > 0
 
 
 def stored(process: Process) -> int:
@@ -50,7 +56,7 @@ def stored(process: Process) -> int:
 
 def begin(launch, broker, **settings) -> Process:
     topics = "sensors/{sensor_id}/{channel}, sensors/+"
-    process = launch(mqtt_url=broker.url, mqtt_topics=topics, **settings)
+    process = launch(**{"mqtt_url": broker.url, "mqtt_topics": topics, **settings})
     until(lambda: subscribed(process))
     return process
 
@@ -93,6 +99,45 @@ def test_messages_without_a_time_are_not_doubled_either(launch, broker):
                 broker.stop()
                 broker.start()
     assert_all_there_once(process, bare)
+
+
+@pytest.mark.parametrize("message", [timed, bare])
+def test_20_000_messages_over_a_network_that_is_cut_goes_silent_and_is_slow(
+    launch, broker, message
+):
+    """Acknowledgements are lost on the way, and so are messages; the publisher is at ease."""
+    with Proxy(broker.port) as network:
+        url = f"mqtt://127.0.0.1:{network.port}"
+        process = begin(launch, broker, mqtt_url=url, mqtt_keep_alive_seconds=1)
+        with Publisher(broker.port) as publisher:
+            sending = threading.Thread(
+                target=publisher.send, args=[map(message, range(MESSAGES))], daemon=True
+            )
+            sending.start()
+            for part, fault in enumerate((network.cut, network.silence) * 3, 1):
+                until(lambda part=part: stored(process) >= part * MESSAGES // 8, 90)
+                fault()
+                until(lambda part=part: sessions(process) > part, 90)
+                network.delay(0.05 * (part % 3))
+            sending.join()
+            publisher.wait()
+        assert_all_there_once(process, message)
+        assert sessions(process) == network.connections == 7
+        assert process.log.read_text().count("is silent for") == 3
+
+
+def test_a_connection_that_dies_in_peace_is_noticed_and_made_anew(launch, broker):
+    """Nothing is published while it is dead, so that only calls can tell."""
+    with Proxy(broker.port) as network:
+        url = f"mqtt://127.0.0.1:{network.port}"
+        process = begin(launch, broker, mqtt_url=url, mqtt_keep_alive_seconds=1)
+        network.silence()
+        with Publisher(broker.port) as publisher:
+            publisher.send(map(timed, range(1000)))
+            publisher.wait()
+            until(lambda: stored(process) == 1000)
+        assert network.connections == 2
+        assert process.stop() == 0
 
 
 def assert_all_there_once(process, message) -> None:
