@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redshank.core.clock import HOUR, MINUTE, SECOND, from_micros, time_zone, to_micros
@@ -36,6 +36,7 @@ def test_other_places():
     assert Zone("UTC").offsets(np.array([at(2025, 7, 1)])).tolist() == [0]
 
 
+@settings(deadline=None)  # a year's changes are looked up when it is first asked for
 @given(
     name=st.sampled_from(NAMES),
     seconds=st.lists(st.integers(-(2**31), 2**32 - 2 * 86_400 * 366), min_size=1, max_size=20),

@@ -18,7 +18,6 @@ from redshank.core.records import SensorInfo
 
 _FIRST, _LAST = 1900, 2100
 """Years outside are taken to have the offset of the nearest of these."""
-_YEARS = 64
 
 
 class Zone:
@@ -40,20 +39,15 @@ class Zone:
         """(n,) how far local time is ahead of UTC at these times (n,), all in microseconds."""
         if self.name == "UTC" or not len(time):
             return np.zeros(len(time), np.int64)
-        first, last = _year(int(time.min())), _year(int(time.max()))
-        if last - first >= _YEARS:
-            years = [self._of_year(_year(int(one))) for one in time]
-            return np.array(
-                [_at(table, one) for table, one in zip(years, time.tolist(), strict=True)], np.int64
-            )
-        tables = [self._of_year(year) for year in range(first, last + 1)]
+        years = _years(time)
+        tables = [self._of_year(year) for year in np.unique(years).tolist()]
         starts = np.concatenate([starts for starts, _ in tables])
         offsets = np.concatenate([offsets for _, offsets in tables])
         return offsets[np.maximum(np.searchsorted(starts, time, "right") - 1, 0)]
 
     def offset(self, time: int) -> int:
         """How far local time is ahead of UTC, microseconds."""
-        return _at(self._of_year(_year(time)), time)
+        return int(self.offsets(np.array([time], np.int64))[0])
 
     def _of_year(self, year: int) -> tuple[Times, Times]:
         """When the offset changes in a year, its beginning first, and to what; microseconds."""
@@ -143,13 +137,8 @@ def zone(name: str) -> Zone:
     return Zone(name)
 
 
-def _year(time: int) -> int:
-    try:
-        return min(max(from_micros(time).year, _FIRST), _LAST)
-    except OverflowError:
-        return _FIRST if time < 0 else _LAST
-
-
-def _at(table: tuple[Times, Times], time: int) -> int:
-    starts, offsets = table
-    return int(offsets[max(int(np.searchsorted(starts, time, "right")) - 1, 0)])
+def _years(time: Times) -> Ints:
+    """(n,) year of each time, UTC."""
+    years = time.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int32) + 1970
+    clipped: Ints = np.clip(years, _FIRST, _LAST)
+    return clipped
