@@ -36,17 +36,18 @@ from adapt_streams import CHANGES, PER_DAY, START, STEP, Stream
 from common import options, show_tables
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch
-from redshank.core.clock import DAY
+from redshank.core.clock import DAY, HOUR
 from redshank.core.ports import Commit
 from redshank.core.queries import Incidents
 from redshank.core.records import ChannelInfo, Incident, SensorInfo
 from redshank.pipeline import accepted
-from redshank.pipeline.ageing import Ageing
+from redshank.pipeline.ageing import DRIFT, Ageing
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Pipeline
+from redshank.pipeline.rhythm import Rhythms
 
-EARLY = 2 * DAY
+EARLY, WEEK = 2 * DAY, 7 * DAY
 SAID_AFTER = 6
 """Rows after the opening row at which a person says "expected"."""
 KINDS = 5
@@ -58,7 +59,7 @@ Record = dict[str, float | str | None]
 class Life:
     """Sensors of one site in a product of their own."""
 
-    def __init__(self, folder: Path, ids: Sequence[str] = (ME,)) -> None:
+    def __init__(self, folder: Path, ids: Sequence[str] = (ME,), every: int = DAY) -> None:
         self.ids = tuple(ids)
         self.store = SqliteStore(folder / f"{np.random.default_rng().integers(1 << 62)}.sqlite")
         infos = [SensorInfo(i, site="hill", channels={"x": ChannelInfo("x")}) for i in ids]
@@ -68,38 +69,53 @@ class Life:
         for sensor_id in ids:
             self.pipeline.adopt(sensor_id, None)
         self.ageing = Ageing(self.store, self.pipeline, Neighbours(self.store))
+        self.rhythms = Rhythms(self.pipeline, START)
+        self.every = every
+        self.when: dict[str, int] = {}
 
     def live(self, time: np.ndarray, values: np.ndarray) -> None:
-        """Rows of all sensors, (n,) and (n, sensors); house-keeping once a week."""
+        """Rows of all sensors, (n,) and (n, sensors), with house-keeping."""
         if values.ndim == 1:
             values = values[:, None]
-        weeks = (time - START) // (7 * DAY)
-        for part in np.split(np.arange(len(time)), np.flatnonzero(np.diff(weeks)) + 1):
+        turns = (time - START) // self.every
+        for part in np.split(np.arange(len(time)), np.flatnonzero(np.diff(turns)) + 1):
             sensors = np.tile(np.arange(len(self.ids), dtype=np.int32), len(part))
             times = time[part].repeat(len(self.ids))
             rows = Batch(self.ids, sensors, times, ("x",), values[part].reshape(-1, 1))
             outcome = self.pipeline.run([rows], int(times[-1]))
             self.store.write(Commit(readings=[rows], incidents=outcome.incidents))
+            for one in outcome.incidents:
+                self.when.setdefault(one.id, one.opened)
+            self._found(Commit(incidents=self.rhythms.look(int(times[-1]))), int(times[-1]))
             while commit := self.ageing.look():
-                self.store.write(commit)
+                self._found(commit, int(times[-1]))
                 self.ageing.looked(commit)
             while self.store.maintain(int(times[-1])):
                 pass
+
+    def _found(self, commit: Commit, now: int) -> None:
+        self.store.write(commit)
+        for one in commit.incidents:
+            self.when.setdefault(one.id, one.peak if is_slow(one) else now)
 
     def expected(self, incident: Incident) -> None:
         """A person says so."""
         self.store.write(accepted.marked(self.store, self.pipeline, incident, expected=True))
 
     def told(self, start: int = 0, end: int = 1 << 62) -> list[Incident]:
-        """Incidents told of from a time on and before another, oldest first; drifts when found."""
+        """Incidents that were first told from a time on and before another, oldest first."""
         found = self.store.read(Incidents(limit=100_000))
-        when = {one.id: one.opened if one.rows else one.peak for one in found}
-        mine = [one for one in found if start <= when[one.id] < end]
-        return sorted(mine, key=lambda one: when[one.id])
+        mine = [one for one in found if start <= self.when[one.id] < end]
+        return sorted(mine, key=lambda one: self.when[one.id])
 
     def close(self) -> None:
         """Drop the store's files."""
         self.store.close()
+
+
+def is_slow(incident: Incident) -> bool:
+    """Whether it is a drift over weeks."""
+    return incident.kind == DRIFT and not incident.rows
 
 
 # --- one seed of each section: records of figures by case ---
@@ -119,7 +135,8 @@ def permanent(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
         "period 2 h to 3 h": streams.period,
     }
     for name, make in makers.items():
-        yield name, _story(make(np.random.default_rng([seed, 1])), folder)
+        every = HOUR if name.startswith("cadence") else DAY
+        yield name, _story(make(np.random.default_rng([seed, 1])), folder, every)
 
 
 def lives(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
@@ -135,13 +152,13 @@ def lives(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
         yield name, _story(make(np.random.default_rng([seed, 2])), folder)
 
 
-def _story(stream: Stream, folder: Path) -> Record:
+def _story(stream: Stream, folder: Path, every: int = DAY) -> Record:
     """What is told of a change, left alone and called expected."""
     time, at = stream.time, int(stream.time[stream.change])
     values = stream.values.copy()
     event = int(np.searchsorted(time, at + 16 * DAY))
     usual = values[stream.change : event]
-    life = Life(folder)
+    life = Life(folder, every=every)
     life.live(time[:event], values[:event])
     early, late = life.told(at, at + EARLY), life.told(at + EARLY, at + 16 * DAY)
     values[event : event + 50] += 6 * usual.std()
@@ -150,13 +167,18 @@ def _story(stream: Stream, folder: Path) -> Record:
     life.close()
     record: Record = {
         "found": float(bool(early)),
-        "delay_hours": (first.opened - at) / DAY * 24 if first else None,
+        "delay_hours": (life.when[first.id] - at) / DAY * 24 if first else None,
         "kind": first.kind if first else None,
         "early": len(early),
         "late": len(late),
         "event": float(late_event),
     }
-    return record | (_when_expected(time, values, event, first, folder) if first else {})
+    if first is None:
+        return record
+    said = _when_expected(
+        time, values, event, first, life.when[first.id], Life(folder, every=every)
+    )
+    return record | said
 
 
 def life_found(life: Life, time: np.ndarray, event: int) -> bool:
@@ -165,14 +187,14 @@ def life_found(life: Life, time: np.ndarray, event: int) -> bool:
 
 
 def _when_expected(
-    time: np.ndarray, values: np.ndarray, event: int, first: Incident, folder: Path
+    time: np.ndarray, values: np.ndarray, event: int, first: Incident, told: int, life: Life
 ) -> Record:
     """Incidents from the mark on, and whether the later event is found."""
-    said = int(np.searchsorted(time, first.opened)) + SAID_AFTER
-    life = Life(folder)
+    said = int(np.searchsorted(time, told)) + SAID_AFTER
     life.live(time[:said], values[:said])
-    (mine,) = [one for one in life.told() if one.id == first.id]
-    life.expected(mine)
+    mine = [one for one in life.told() if one.id == first.id]
+    if mine:
+        life.expected(mine[0])
     life.live(time[said:event], values[said:event])
     after = life.told(int(time[said]), int(time[event]))
     life.live(time[event : event + 60], values[event : event + 60])
@@ -200,7 +222,7 @@ def drift(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
     names = ("white", "AR .9", "daily season", "heavy tails", "cycle of 2 h")
     x = streams.base(seed, rng, 126)
     aged = streams.drifting(x, 60, 0.05 * streams.whole_range(x))
-    life = Life(folder)
+    life = Life(folder, every=WEEK)
     life.live(START + np.arange(len(x)) * STEP, aged)
     yield f"alone, {names[seed % KINDS]}", _drift_found(life, ME)
     life.close()
@@ -211,18 +233,19 @@ def drift(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
     values[:, 0] = streams.drifting(
         values[:, 0], 60, 0.05 * streams.whole_range(streams.year("year", rng))
     )
-    life = Life(folder, ids)
+    life = Life(folder, ids, WEEK)
     life.live(START + np.arange(len(shared)) * STEP, values)
-    accused = [one for one in life.told() if not one.rows and one.sensor_id != ME]
+    accused = [one for one in life.told() if is_slow(one) and one.sensor_id != ME]
     yield "with 4 neighbours", _drift_found(life, ME) | {"accused": len(accused)}
     life.close()
 
 
 def _drift_found(life: Life, sensor_id: str) -> Record:
-    slow = [one for one in life.told() if not one.rows and one.sensor_id == sensor_id]
-    days = [streams.day_of(one.peak) - 60 for one in slow]
+    slow = [one for one in life.told() if is_slow(one) and one.sensor_id == sensor_id]
+    days = [streams.day_of(life.when[one.id]) - 60 for one in slow]
     after = [day for day in days if day > 0]
-    others = [one for one in life.told(START + 60 * DAY) if one.rows and one.sensor_id == sensor_id]
+    later = [one for one in life.told(START + 60 * DAY) if one.sensor_id == sensor_id]
+    others = [one for one in later if not is_slow(one)]
     return {
         "within_30": float(any(day <= 30 for day in after)),
         "within_60": float(any(day <= 60 for day in after)),
@@ -238,14 +261,14 @@ def seasons(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
     rng = np.random.default_rng([seed, 5])
     for name in ("day and week", "day, week and year"):
         x = streams.year(name, rng)
-        life = Life(folder)
+        life = Life(folder, every=WEEK)
         life.live(START + np.arange(len(x)) * STEP, x)
         yield f"{name}, alone", _year(life)
         life.close()
     ids = (ME, "n1", "n2", "n3")
     x = streams.year("day, week and year", rng)
     own = np.stack([0.2 * streams.smooth(rng, len(x), 0.99) for _ in ids], axis=1)
-    life = Life(folder, ids)
+    life = Life(folder, ids, WEEK)
     life.live(START + np.arange(len(x)) * STEP, x[:, None] + own)
     yield "day, week and year, 3 neighbours", _year(life)
     life.close()
@@ -253,7 +276,7 @@ def seasons(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
 
 def _year(life: Life) -> Record:
     mine = [one for one in life.told() if one.sensor_id == ME]
-    slow = sum(not one.rows for one in mine)
+    slow = sum(is_slow(one) for one in mine)
     return {"incidents": len(mine), "drifts": slow, "promised": 3 * 364 / 30}
 
 
@@ -269,11 +292,11 @@ def second(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
             x = streams.base(seed, rng, 31)
             for part in parts:
                 x[part] = how(x[part], np.empty(0), rng)
-            life = Life(folder)
+            life = Life(folder, every=WEEK)
             time = START + np.arange(len(x)) * STEP
             life.live(time, x)
             span = int(time[again.start]), int(time[again.stop])
-            found[case] = float(any(one.rows for one in life.told(*span)))
+            found[case] = float(bool(life.told(*span)))
             life.close()
         yield name, found
 
@@ -285,7 +308,7 @@ def single(seed: int, folder: Path) -> Iterator[tuple[str, Record]]:
         x = streams.base(seed, rng, 25)
         x[6000] += size * np.diff(x).std()
         time = START + np.arange(len(x)) * STEP
-        life = Life(folder)
+        life = Life(folder, every=WEEK)
         life.live(time, x)
         opened = [one.opened for one in life.told(int(time[6000]), int(time[6006]))]
         yield f"{size} sd", {"same_row": float(int(time[6000]) in opened), "within_5": len(opened)}

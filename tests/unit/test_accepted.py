@@ -15,9 +15,10 @@ from redshank.core.queries import Incidents, SensorSeries, Setting
 from redshank.core.records import Status
 from redshank.core.telemetry import Telemetry
 from redshank.detect.transfer import transfer
-from redshank.pipeline.accepted import SAID, setting
+from redshank.pipeline.accepted import SAID, marked, setting
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.pipeline import Pipeline
+from redshank.pipeline.rhythm import Rhythms
 from redshank.pipeline.runner import Runner
 from redshank.wiring import described
 
@@ -185,3 +186,30 @@ def test_the_past_is_carried_over_in_level_and_movement():
     mapped = found.apply(time, past)
     np.testing.assert_array_equal(mapped[:, 1], past[:, 1])
     assert np.std(mapped[:, 0] - season - 20) == pytest.approx(3, rel=0.25)
+
+
+def test_an_expected_rhythm_is_usual_at_once(tmp_path):
+    store = SqliteStore(tmp_path / "store.sqlite")
+    pipeline = Pipeline(Budget(3.0), lambda sensor_id: described(store, sensor_id))
+    pipeline.adopt("s", None)
+    rhythms = Rhythms(pipeline, START)
+    known = rows(0, CHANGE)
+    half_as_often = rows(CHANGE, END).take(np.arange(0, END - CHANGE, 2))
+    told = []
+    for batch in (known, *pieces(half_as_often, 10)):
+        pipeline.replay([batch])
+        store.write(Commit(readings=[batch]))
+        found = rhythms.look(int(batch.time[-1]))
+        store.write(Commit(incidents=found))
+        told += found
+        if len(told) == 1 and told[0].state == "open":
+            store.write(marked(store, pipeline, told[0], expected=True))
+    first, *more = told
+    assert first.kind == "stuttering"
+    assert {one.id for one in more} <= {first.id}
+    assert all(one.state == "closed" for one in more)
+    store.close()
+
+
+def pieces(batch, size):
+    return [batch.take(np.arange(i, min(i + size, len(batch)))) for i in range(0, len(batch), size)]

@@ -22,7 +22,7 @@ from redshank.core.batch import Batch, concat
 from redshank.core.clock import DAY
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Setting
-from redshank.core.records import Incident
+from redshank.core.records import STUTTERING, Incident
 from redshank.detect.transfer import Transfer, transfer
 from redshank.pipeline.ageing import DRIFT
 from redshank.pipeline.pipeline import Pipeline
@@ -74,6 +74,8 @@ def marked(store: Store, pipeline: Pipeline, incident: Incident, expected: bool)
     """What a mark changes of a sensor in memory, and what of that must be written with it."""
     if expected and incident.kind == DRIFT and not incident.rows:
         return Commit(incidents=[_ended(incident, pipeline)] if incident.closed is None else ())
+    if expected and incident.kind == STUTTERING:
+        return _new_rhythm(store, pipeline, incident)
     sensor_id = incident.sensor_id
     known = load(store, sensor_id)
     others = [one for one in known if one.incident != incident.id]
@@ -150,6 +152,17 @@ def history(
             yield one
             start = one.until + 1
     yield from pieces_of(store, sensor_id, start, end)
+
+
+def _new_rhythm(store: Store, pipeline: Pipeline, incident: Incident) -> Commit:
+    """A sensor that reports in another rhythm from now on."""
+    sensor_id, newest = incident.sensor_id, pipeline.newest_of(incident.sensor_id)
+    since = rows_of(store, sensor_id, incident.opened, newest)
+    pipeline.relearn_rhythm(sensor_id, since.time)
+    return Commit(
+        incidents=[said(replace(incident, closed=incident.closed or newest))],
+        checkpoints=pipeline.checkpoints_of([sensor_id]),
+    )
 
 
 def _ended(drift: Incident, pipeline: Pipeline) -> Incident:

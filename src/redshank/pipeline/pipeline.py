@@ -201,6 +201,14 @@ class Pipeline:
         self._newest[slot], self._arrived[slot] = newest, arrived
         return sensor_id not in self._tracker.running
 
+    def relearn_rhythm(self, sensor_id: str, time: Times) -> None:
+        """Know a sensor's rhythm from these event times, (n,), alone; its zone stays."""
+        slot = self._slot[sensor_id]
+        zone = self._timing.zone_of(slot)
+        self._timing.enter(slot)
+        self._timing.restore(slot, self._timing.state(slot), zone)
+        self._timing.run(np.full(len(time), slot, np.int32), time)
+
     def end_incident(self, sensor_id: str, time: int) -> Incident | None:
         """End the incident of a sensor that goes on, if any, at an event time."""
         return self._tracker.end(sensor_id, time)

@@ -53,6 +53,7 @@ from redshank.pipeline.intake import fresh, gather
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Outcome, Pipeline
 from redshank.pipeline.receipts import write_receipts
+from redshank.pipeline.returns import Returns
 from redshank.pipeline.rhythm import Rhythms
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class Runner:
         self._asleep, self._woken = True, 0
         self._neighbours = Neighbours(store)
         self._shared_for = (0, 0)
+        self._returns = Returns(store)
         self._ageing = Ageing(store, pipeline, self._neighbours)
         self._late: dict[str, int] = store.read(Setting(amend.SETTING)) or {}
 
@@ -328,7 +330,7 @@ class Runner:
             cursors={m.source: m.parcel.cursor for m in messages if m.parcel.cursor is not None},
             settings={amend.SETTING: late} if late != self._late else {},
         )
-        commit = self._neighbours.complete(commit)
+        commit = self._returns.complete(self._neighbours.complete(commit))
         with self._telemetry.commit_seconds.time():
             self._store.write(commit)
         for info in commit.sensors:
@@ -346,7 +348,7 @@ class Runner:
         self._adopt(self._pipeline.asleep([sensor_id]))
         commit = amend.amend(self._store, self._pipeline, sensor_id, since, self._clock.now())
         commit = replace(commit, settings={amend.SETTING: left or None})
-        commit = self._neighbours.complete(commit)
+        commit = self._returns.complete(self._neighbours.complete(commit))
         self._store.write(commit)
         self._late = left
         self._telemetry.amended_total.inc()
