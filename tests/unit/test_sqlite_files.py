@@ -6,11 +6,11 @@ import pytest
 
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.adapters.store.sqlite.schema import migrations
-from redshank.checks.stores import readings
+from redshank.checks.store_samples import fill_up, readings, verdicts
 from redshank.core.errors import StoreError
 from redshank.core.ports import Commit
-from redshank.core.queries import DeadLetters, Setting, StoreTotals
-from redshank.core.records import DeadLetter
+from redshank.core.queries import DeadLetters, LatestReadings, Setting, StoreTotals
+from redshank.core.records import DeadLetter, Flag
 
 
 def test_migrations_are_numbered_without_gaps():
@@ -45,6 +45,20 @@ def test_dead_letters_of_an_older_layout_keep_all_they_had(tmp_path):
         DeadLetter(1, "mqtt", "payload: 'x' is neither a number nor JSON", b"x", 1, "site/a"),
         DeadLetter(2, "http", "temperature: 'warm' is not a number", b"{}", 2),
     ]
+    store.close()
+
+
+def test_flags_that_an_older_redshank_wrote_are_found(tmp_path):
+    path = tmp_path / "redshank.db"
+    store = SqliteStore(path)
+    batch = readings("a", {"t": [1.0, 2.0]})
+    judged = verdicts(batch)
+    judged.flags[1] = Flag.SPIKE
+    store.write(Commit(readings=[batch], verdicts=[judged]))
+    fill_up(store)
+    for table in ("verdicts", "tail_verdicts"):
+        store._writer.execute(f"UPDATE {table} SET flags = NULL")
+    assert [row.flags for row in store.read(LatestReadings(flags=Flag.SPIKE))] == [{"t": 128}]
     store.close()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from redshank.checks.store_samples import START, MakeStore, readings, settle
+from redshank.checks.store_samples import START, MakeStore, readings, settle, verdicts
 from redshank.core.batch import Reading, batches
 from redshank.core.clock import HOUR, MINUTE
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Extent, LatestReadings, StoredExtent, StoredReadings
+from redshank.core.records import Flag
 
 _ALWAYS = (-(2**62), 2**62)
 
@@ -61,6 +62,29 @@ def check_extents_know_tags(make: MakeStore) -> None:
     assert store.read(StoredReadings("a", START + HOUR, START + HOUR)).tags is None
     nothing = store.read(StoredExtent(["a"], START + 2 * HOUR, START + 3 * HOUR))
     assert nothing == Extent([], [], {})
+    store.close()
+
+
+def check_flagged_readings(make: MakeStore) -> None:
+    """Rows with a flag, newest first, by their newest verdicts, tidied up or not."""
+    store = make("a")
+    for hour in range(80):
+        batch = readings("a", {"h": [1, 2], "t": [3, 4]}, START + hour * HOUR)
+        judged = verdicts(batch)
+        judged.flags[1] = (Flag.SPIKE if hour % 10 == 3 else 0, Flag.GAP if hour == 5 else 0)
+        again = verdicts(batch.take(np.array([1]))) if hour == 13 else None
+        late = [judged, again] if again else [judged]
+        store.write(Commit(readings=[batch, readings("b", {"x": [0]})], verdicts=late))
+    for _ in range(2):
+        spikes = store.read(LatestReadings("a", flags=Flag.SPIKE))
+        hours = [(row.time - START) // HOUR for row in spikes]
+        assert hours == [73, 63, 53, 43, 33, 23, 3], "the verdict of hour 13 is another one by now"
+        assert spikes[0].flags == {"h": Flag.SPIKE}
+        some = LatestReadings(flags=Flag.SPIKE | Flag.GAP, end=START + 30 * HOUR, limit=2, offset=1)
+        assert [row.flags for row in store.read(some)] == [{"t": Flag.GAP}, {"h": Flag.SPIKE}]
+        assert store.read(LatestReadings("a", flags=Flag.UNIT)) == []
+        assert store.read(LatestReadings("a", flags=Flag.SPIKE, anomalous=True)) == []
+        settle(store)
     store.close()
 
 

@@ -7,7 +7,7 @@ comes back, so that one method serves all questions and type checkers know each 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from redshank.core.batch import Batch, Floats, Singles, Times
@@ -104,10 +104,42 @@ class SensorSpan:
 
 @dataclass(frozen=True, slots=True)
 class SensorSpans(Query[Sequence[SensorSpan]]):
-    """Every sensor with a reading at or after ``since`` (event time), by id; cheap for many."""
+    """Sensors with a reading at or after ``since`` (event time).
+
+    Attributes:
+        since: event time, microseconds.
+        sensor_ids: only these; None for all.
+        fewer_rows: only those that bring fewer rows in 30 days.
+        limit: at most so many.
+    """
 
     since: int
-    sensor_id: str | None = None
+    sensor_ids: Sequence[str] | None = None
+    fewer_rows: float | None = None
+    limit: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedTime:
+    """How many sensors were heard of, and for how long altogether.
+
+    Attributes:
+        sensors: how many.
+        time: microseconds from each one's oldest reading since then to its newest, summed up.
+        slow: how many of them bring fewer rows in 30 days than asked.
+    """
+
+    sensors: int
+    time: int
+    slow: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountWatched(Query[WatchedTime]):
+    """The sensors of :class:`SensorSpans` counted, cheaply for many."""
+
+    since: int
+    fewer_rows: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +228,7 @@ class SensorSeries(Query[Series]):
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """One row as it is stored, with its verdict where it has one."""
+    """One row as it is stored, with its verdict where it has one; ``flags`` are those not 0."""
 
     event_id: str
     sensor_id: str
@@ -211,6 +243,7 @@ class StoredRow:
     contributions: Mapping[str, float]
     model: str | None
     version: str | None
+    flags: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +253,7 @@ class LatestReadings(Query[Sequence[StoredRow]]):
     Attributes:
         anomalous: only rows whose stored return rate is within the budget in force now and that
             were anomalous, with their verdicts.
+        flags: only rows of which a value carries one of these flags, or-ed; 0 for all.
     """
 
     sensor_id: str | None = None
@@ -228,6 +262,7 @@ class LatestReadings(Query[Sequence[StoredRow]]):
     anomalous: bool = False
     limit: int = 100
     offset: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import chain
 
 from arro3.io import read_parquet
 
@@ -62,3 +63,21 @@ def test_ids_with_slashes_and_quotes(call):
 def test_a_browser_that_follows_a_link_gets_the_file(watched):
     answer = watched.call.get(f"{PATH}.csv", headers={"Accept": "text/html,*/*;q=0.8"})
     assert answer.text.startswith("timestamp,")
+
+
+def test_flags_are_told_and_filter_rows_and_steps(watched):
+    get = watched.call.get
+    stepped = get("/events/latest", params={"flag": ["rate_of_change", "unit"]}).json()
+    assert 0 < len(stepped) < 20
+    assert all("rate_of_change" in chain(*row["flags"].values()) for row in stepped)
+    assert "flags" not in get("/events/latest").json()[0]
+    assert get("/events/latest", params={"flag": "future"}).json() == []
+    anomalies = get("/anomalies", params={"flag": "rate_of_change"}).json()
+    assert {row["timestamp"] for row in anomalies} <= {row["timestamp"] for row in stepped}
+    span = {"start": "2026-01-30T00:00:00Z", "end": "2026-02-01T00:00:00Z", "points": 5000}
+    series = get("/sensors/greenhouse-1/series", params=span | {"flag": "rate_of_change"}).json()
+    assert len(series["time"]) == len(stepped)
+    flags = [channel["flags"] for channel in series["channels"].values()]
+    assert all(any(bits & 64 for bits in step) for step in zip(*flags, strict=True))
+    for path in ("/events/latest", "/anomalies", "/sensors/greenhouse-1/series"):
+        assert get(path, params={"flag": "odd"}).status_code == 422

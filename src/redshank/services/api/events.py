@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from redshank.core.flags import flag_bits
 from redshank.core.queries import LatestReadings
 from redshank.services.api.answers import Answer
 from redshank.services.api.params import (
+    FlagNames,
     Limit,
     Offset,
     SensorId,
@@ -28,10 +30,15 @@ router = APIRouter(tags=["readings"])
     responses=responses(404, 422, 503),
 )
 def latest_events(
-    context: Service, sensor_id: SensorId = None, limit: Limit = 100, offset: Offset = 0
+    context: Service,
+    sensor_id: SensorId = None,
+    flag: FlagNames = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
 ) -> Answer:
-    """Rows with their channels, newest first."""
-    query = LatestReadings(sensor_id=sensor_id, limit=limit, offset=offset)
+    """Rows with their channels, newest first; `flags` where a value has any."""
+    flags = flag_bits(flag or ())
+    query = LatestReadings(sensor_id=sensor_id, limit=limit, offset=offset, flags=flags)
     return Answer([event_json(row) for row in context.store.read(query)])
 
 
@@ -52,10 +59,12 @@ def anomalies(
     sensor_id: SensorId = None,
     start_time: TimeText = None,
     end_time: TimeText = None,
+    flag: FlagNames = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> Answer:
     """Rows that were anomalous and are within the alarm budget in force now, newest first."""
     start, end = micros(start_time, "start_time"), micros(end_time, "end_time")
-    query = LatestReadings(sensor_id, start, end, anomalous=True, limit=limit, offset=offset)
+    flags = flag_bits(flag or ())
+    query = LatestReadings(sensor_id, start, end, True, limit, offset, flags)
     return Answer([anomaly_json(row) for row in context.store.read(query)])

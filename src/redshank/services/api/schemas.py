@@ -71,6 +71,9 @@ class Event(BaseModel):
     event_id: str
     sensor_id: str
     timestamp: str
+    flags: dict[str, list[str]] | None = Field(
+        None, description="quality flags by channel; absent where there are none"
+    )
 
 
 class Anomaly(Event):

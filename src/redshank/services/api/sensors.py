@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from redshank.core.batch import Floats
 from redshank.core.clock import DAY, HOUR, SECOND
+from redshank.core.flags import flag_bits
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import (
     CountSensors,
@@ -29,6 +30,7 @@ from redshank.services.api.body import JsonRoute
 from redshank.services.api.boxes import mapping_setting
 from redshank.services.api.params import (
     WAIT_SECONDS,
+    FlagNames,
     Limit,
     Offset,
     Service,
@@ -40,6 +42,7 @@ from redshank.services.api.problems import field_problem
 from redshank.services.api.schemas import SensorList, SensorOut, SeriesOut, Sparklines
 from redshank.services.api.shapes import (
     gap_seconds,
+    only_flagged,
     sensor_json,
     sensor_status,
     series_json,
@@ -117,13 +120,17 @@ def series(
     end: TimeText = None,
     points: Annotated[int, Query(ge=1, le=5000)] = 800,
     channel: Annotated[list[str] | None, Query(max_length=256)] = None,
+    flag: FlagNames = None,
 ) -> Answer:
-    """At most about `points` steps; `low` and `high` are the extremes of a step."""
+    """At most about `points` steps; `low` and `high` are the extremes of a step.
+
+    With `flag` only steps in which a value carries one of these flags.
+    """
     status = sensor_status(context.store, sensor_id)
     first, last = _span(status, micros(start, "start"), micros(end, "end"))
     _check_channels(status, channel)
     query = SensorSeries(sensor_id, first, last, points, channel)
-    return Answer(_series(context.store, status, query))
+    return Answer(_series(context.store, status, query, flag_bits(flag or ())))
 
 
 @router.get(
@@ -199,8 +206,8 @@ def _check_channels(status: SensorStatus, channels: list[str] | None) -> None:
             raise field_problem("channel", name, reason)
 
 
-def _series(store: Store, status: SensorStatus, query: SensorSeries) -> dict[str, Any]:
-    steps = store.read(query)
+def _series(store: Store, status: SensorStatus, query: SensorSeries, flags: int) -> dict[str, Any]:
+    steps = only_flagged(store.read(query), flags)
     incidents = store.read(
         Incidents(sensor_id=query.sensor_id, start=query.start, end=query.end, limit=1000)
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
 
 from redshank.core.batch import Floats, Singles
 from redshank.core.channels import quantity
-from redshank.core.clock import MONTH, SECOND
+from redshank.core.clock import SECOND
 from redshank.core.errors import NotFoundError
+from redshank.core.flags import flag_names
 from redshank.core.ports import Store
 from redshank.core.queries import Sensors, Series, StoredRow
 from redshank.core.records import (
@@ -165,6 +166,16 @@ def series_json(series: Series, info: SensorInfo) -> Json:
     }
 
 
+def only_flagged(series: Series, bits: int) -> Series:
+    """The steps of which a value carries one of these flags; all of them for 0."""
+    if not bits:
+        return series
+    kept = np.any(series.flags & np.uint16(bits), axis=1)
+    columns: Json = {each.name: getattr(series, each.name) for each in fields(series)}
+    rows: Json = {n: each[kept] for n, each in columns.items() if isinstance(each, np.ndarray)}
+    return replace(series, **rows)
+
+
 def _series_channel(series: Series, column: int, unit: str, step: float | None) -> Json:
     columns = {
         "low": series.low,
@@ -188,12 +199,14 @@ def gap_seconds(rhythm: float | None, bucket: int | None) -> float | None:
 
 
 def event_json(row: StoredRow) -> Json:
-    """One stored row: its channels beside its ids."""
-    ids = {
+    """One stored row: its channels beside its ids, and the flags of those that have any."""
+    ids: Json = {
         "event_id": row.event_id,
         "sensor_id": row.sensor_id,
         "timestamp": time_text(row.time),
     }
+    if row.flags:
+        ids["flags"] = {name: flag_names(bits) for name, bits in row.flags.items()}
     return {**ids, **{name: finite(value) for name, value in row.values.items()}}
 
 

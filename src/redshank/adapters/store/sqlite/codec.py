@@ -110,6 +110,12 @@ def pack_bodies(verdicts: Verdicts, order: NDArray[np.intp] | slice) -> Records:
     return records
 
 
+def all_flags(bodies: Records) -> NDArray[np.uint16]:
+    """(n,) the quality flags of each row's values, or-ed."""
+    flags: NDArray[np.uint16] = np.bitwise_or.reduce(bodies["flags"], axis=1)
+    return flags
+
+
 def cut(records: Records, bounds: Sequence[int]) -> list[memoryview]:
     """The bytes of each group of rows; group ``i`` is rows ``bounds[i]`` to ``bounds[i + 1]``."""
     size = records.dtype.itemsize

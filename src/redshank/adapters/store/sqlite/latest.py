@@ -22,13 +22,11 @@ from redshank.adapters.store.sqlite.chunks import (
     reading_rows,
     verdict_rows,
 )
-from redshank.adapters.store.sqlite.codec import HEAD, body_type, reading_type, stretch
+from redshank.adapters.store.sqlite.codec import HEAD, all_flags, body_type, reading_type, stretch
 from redshank.adapters.store.sqlite.queries import setting
 from redshank.core.clock import format_time
 from redshank.core.queries import LatestReadings, Setting, StoredRow
 from redshank.core.records import Status
-
-_ANOMALOUS = " AND max_status >= 3"
 
 Row = tuple[int, int]
 """Event time, key of the sensor."""
@@ -53,6 +51,7 @@ class _Verdict:
     contributions: Mapping[str, float]
     model: str
     version: str
+    flags: Mapping[str, int]
 
 
 def latest_readings(view: View, query: LatestReadings) -> Sequence[StoredRow]:
@@ -74,31 +73,41 @@ def _span(query: LatestReadings) -> Span:
 
 def _rows(view: View, query: LatestReadings, key: int | None, span: Span) -> Iterator[Row]:
     """Rows newest first, as soon as no chunk that was not read can hold a newer one."""
-    table = "verdicts" if query.anomalous else "readings"
-    sources = _sources(view.sql, table, key, span)
+    judged = query.anomalous or query.flags
+    sources = _sources(view.sql, "verdicts" if judged else "readings", key, span, _only(query))
     waiting: set[Row] = set()
     take, some = 1, list(islice(sources, 1))
     while some:
         upcoming = next(sources, None)
         for source in some:
-            waiting |= _load(view, source, span, query.anomalous)
+            waiting |= _load(view, source, span, query)
         bound = span[0] - 1 if upcoming is None else upcoming.last
         complete = (row for row in waiting if row[0] > bound)
         ready = sorted(complete, key=lambda row: (-row[0], row[1]))
         waiting.difference_update(ready)
-        yield from _in_force(view, ready) if query.anomalous else ready
+        yield from _in_force(view, ready, query) if judged else ready
         take *= 2
         some = [] if upcoming is None else [upcoming, *islice(sources, take)]
 
 
-def _sources(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
+def _only(query: LatestReadings) -> str:
+    """Conditions on chunks."""
+    anomalous = " AND max_status >= 3" if query.anomalous else ""
+    flagged = f" AND (flags IS NULL OR flags & {int(query.flags)})" if query.flags else ""
+    return anomalous + flagged
+
+
+def _sources(
+    sql: sqlite3.Connection, table: str, key: int | None, span: Span, only: str
+) -> Iterator[_Source]:
     """Both tiers by their newest time."""
-    tail = _commits(sql, table, key, span)
-    return heapq.merge(_chunks(sql, table, key, span), tail, key=lambda source: -source.last)
+    chunks, tail = (found(sql, table, key, span, only) for found in (_chunks, _commits))
+    return heapq.merge(chunks, tail, key=lambda source: -source.last)
 
 
-def _chunks(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
-    only = _ANOMALOUS if table == "verdicts" else ""
+def _chunks(
+    sql: sqlite3.Connection, table: str, key: int | None, span: Span, only: str
+) -> Iterator[_Source]:
     mine, given = ("", span) if key is None else (" AND sensor = ?", (*span, key))
     columns = _columns(table)
     found = sql.execute(
@@ -110,8 +119,9 @@ def _chunks(sql: sqlite3.Connection, table: str, key: int | None, span: Span) ->
         yield _Source(last, f"SELECT sensor, {columns} FROM {table} WHERE id = ?", (number,))
 
 
-def _commits(sql: sqlite3.Connection, table: str, key: int | None, span: Span) -> Iterator[_Source]:
-    only = _ANOMALOUS if table == "verdicts" else ""
+def _commits(
+    sql: sqlite3.Connection, table: str, key: int | None, span: Span, only: str
+) -> Iterator[_Source]:
     mine = "" if key is None else " AND sensor = ?"
     query = f"SELECT sensor, {_columns(table)} FROM tail_{table} WHERE seq = ?{mine}{only}"
     for last, seq in sql.execute(
@@ -126,22 +136,24 @@ def _columns(table: str) -> str:
     return "schema, count, records" if table == "readings" else "schema, count, head, body"
 
 
-def _load(view: View, source: _Source, span: Span, anomalous: bool) -> set[Row]:
+def _load(view: View, source: _Source, span: Span, query: LatestReadings) -> set[Row]:
+    judged = query.anomalous or query.flags
     found: set[Row] = set()
     for key, number, count, *blobs in view.sql.execute(source.query, source.given):
         channels = len(view.schemas.of(view.sql, number).channels)
-        layout = HEAD if anomalous else reading_type(channels)
+        layout = HEAD if judged else reading_type(channels)
         records = np.frombuffer(stretch(blobs[0], count, layout), layout)
         kept = (records["time"] >= span[0]) & (records["time"] <= span[1])
-        if anomalous:
+        if judged:
             body = np.frombuffer(stretch(blobs[1], count, body_type(channels)), body_type(channels))
-            kept &= body["status"] >= Status.ANOMALY
+            kept &= body["status"] >= (Status.ANOMALY if query.anomalous else 0)
+            kept &= (all_flags(body) & np.uint16(query.flags)) > 0 if query.flags else True
         found.update((time, key) for time in records["time"][kept].tolist())
     return found
 
 
-def _in_force(view: View, rows: Sequence[Row]) -> Iterator[Row]:
-    """Rows whose newest verdict is an anomaly at the budget in force now."""
+def _in_force(view: View, rows: Sequence[Row], query: LatestReadings) -> Iterator[Row]:
+    """Rows whose newest verdict is as asked for, an anomaly at the budget in force now."""
     budget = setting(view, Setting("budget")) or {}
     names = _names(view, {row[1] for row in rows})
     for start in range(0, len(rows), 256):
@@ -151,7 +163,9 @@ def _in_force(view: View, rows: Sequence[Row]) -> Iterator[Row]:
             verdict = verdicts[row]
             own = budget.get("own", {}).get(names[row[1]])
             limit = own if own is not None else budget.get("per_sensor_month", verdict.budget)
-            if verdict.status >= Status.ANOMALY and verdict.rate <= limit:
+            found = verdict.status >= Status.ANOMALY and verdict.rate <= limit
+            flagged = any(bits & query.flags for bits in verdict.flags.values())
+            if (found or not query.anomalous) and (flagged or not query.flags):
                 yield row
 
 
@@ -197,6 +211,7 @@ def _verdicts(view: View, rows: Sequence[Row]) -> dict[Row, _Verdict]:
 def _verdict(part: Rows, at: int) -> _Verdict:
     assert part.bodies is not None
     body = part.bodies[at]
+    flags = zip(part.schema.channels, body["flags"].tolist(), strict=True)
     return _Verdict(
         score=float(body["score"]),
         rate=float(part.records["rate"][at]),
@@ -206,6 +221,7 @@ def _verdict(part: Rows, at: int) -> _Verdict:
         contributions=dict(zip(part.schema.channels, body["contributions"].tolist(), strict=True)),
         model=part.schema.model,
         version=part.schema.version,
+        flags={name: bits for name, bits in flags if bits},
     )
 
 
@@ -234,4 +250,5 @@ def _stored(
         contributions=verdict.contributions if verdict else {},
         model=verdict.model if verdict else None,
         version=verdict.version if verdict else None,
+        flags=verdict.flags if verdict else {},
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from redshank.adapters.store.sqlite import rollup
 from redshank.adapters.store.sqlite.chunks import Rows, View, column, joined
-from redshank.adapters.store.sqlite.codec import Records, pack_extras, squeeze
+from redshank.adapters.store.sqlite.codec import Records, all_flags, pack_extras, squeeze
 from redshank.adapters.store.sqlite.directory import Directory, Schemas
 from redshank.core.clock import HOUR
 
@@ -193,7 +193,7 @@ class Maintenance:
         assert rows.bodies is not None
         rate, status = rows.records["rate"], rows.bodies["status"]
         self._sql.execute(
-            "INSERT INTO verdicts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO verdicts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *place,
                 *span,
@@ -204,6 +204,7 @@ class Maintenance:
                 seqs,
                 rows.records.tobytes(),
                 stored(rows.bodies),
+                int(np.bitwise_or.reduce(all_flags(rows.bodies))),
             ),
         )
 

@@ -16,6 +16,7 @@ from redshank.adapters.store.sqlite.codec import (
     Groups,
     Records,
     Schema,
+    all_flags,
     cut,
     pack_bodies,
     pack_extras,
@@ -165,7 +166,7 @@ class Writing:
         first, last, counts = _spans(heads, groups)
         starts, bounds = groups.bounds[:-1], groups.bounds.tolist()
         self._sql.executemany(
-            "INSERT INTO tail_verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tail_verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             zip(
                 repeat(seq),
                 groups.keys.tolist(),
@@ -178,6 +179,7 @@ class Writing:
                 np.maximum.reduceat(bodies["status"], starts).tolist(),
                 cut(heads, bounds),
                 cut(bodies, bounds),
+                np.bitwise_or.reduceat(all_flags(bodies), starts).tolist(),
                 strict=False,
             ),
         )
