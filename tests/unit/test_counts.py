@@ -30,6 +30,13 @@ def test_it_covers_the_mean_at_least_as_often_as_it_says(mean):
     assert covered >= 0.95 - 1e-9
 
 
+def test_large_counts_go_on_where_small_ones_end():
+    (_, before), (low, after) = poisson_interval(1000), poisson_interval(1001)
+    assert 0.99 < after - before < 1.08
+    assert low == pytest.approx(939.94, abs=0.01)
+    assert poisson_interval(1_000_000) == pytest.approx((998_041, 1_001_962), abs=1)
+
+
 @pytest.mark.parametrize(("count", "level"), [(-1, 0.95), (1, 0.0), (1, 1.0)])
 def test_nonsense_has_no_interval(count, level):
     with pytest.raises(ValueError, match="no interval"):

@@ -24,6 +24,7 @@ from redshank.core.queries import (
     CountDeadLetters,
     CountIncidents,
     CountSensors,
+    CountWatched,
     Cursor,
     DeadLetters,
     Incidents,
@@ -39,6 +40,7 @@ from redshank.core.queries import (
     Sites,
     StoredVerdicts,
     StoreTotals,
+    WatchedTime,
 )
 from redshank.core.records import (
     ChannelInfo,
@@ -99,11 +101,16 @@ def check_sensors_are_listed(make: MakeStore) -> None:
         "with_open_incidents": 1,
     }
     assert store.read(CountSensors(site="Roof"))["total"] == 1
-    spans = store.read(SensorSpans(START))
-    assert [span.sensor_id for span in spans] == ["Ann", "bad", "quiet", "zoe"]
-    assert spans[3] == SensorSpan("zoe", START, START + MINUTE, 43_200.0)
+    spans = {span.sensor_id: span for span in store.read(SensorSpans(START))}
+    assert spans.keys() == {"Ann", "bad", "quiet", "zoe"}
+    assert spans["zoe"] == SensorSpan("zoe", START, START + MINUTE, 43_200.0)
     assert store.read(SensorSpans(START + HOUR)) == []
-    assert store.read(SensorSpans(START, "bad")) == [spans[1]]
+    assert store.read(SensorSpans(START, ["bad", "?"])) == [spans["bad"]]
+    assert store.read(SensorSpans(START, fewer_rows=43_200.0)) == []
+    assert len(store.read(SensorSpans(START, fewer_rows=43_201.0, limit=3))) == 3
+    assert store.read(CountWatched(START, 43_201.0)) == WatchedTime(4, 4 * MINUTE, 4)
+    assert store.read(CountWatched(START + 1, 43_200.0)) == WatchedTime(4, 4 * (MINUTE - 1), 0)
+    assert store.read(CountWatched(START + HOUR)) == WatchedTime(0, 0, 0)
     store.close()
 
 

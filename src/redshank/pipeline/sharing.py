@@ -7,12 +7,12 @@ everybody's share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from redshank.core.clock import DAY, MONTH
 from redshank.core.ports import Store
-from redshank.core.queries import SensorSpans, StoreTotals
+from redshank.core.queries import CountWatched, SensorSpans, StoreTotals
 from redshank.pipeline.budget import LIMIT, Budget
 
 LEAST = 0.1
@@ -24,22 +24,22 @@ def shared_out(store: Store, budget: Budget) -> Budget:
     if budget.per_fleet_day is None:
         return budget
     newest = store.read(StoreTotals()).newest
-    spans = () if newest is None else store.read(SensorSpans(newest - MONTH))
-    sensors = [span.sensor_id for span in spans]
-    return replace(budget, per_sensor_month=share(budget.per_fleet_day, sensors, budget.own))
+    since = 0 if newest is None else newest - MONTH
+    sensors = store.read(CountWatched(since)).sensors
+    own = store.read(SensorSpans(since, list(budget.own))) if budget.own else ()
+    taken = [budget.own[span.sensor_id] for span in own]
+    return replace(budget, per_sensor_month=share(budget.per_fleet_day, sensors, taken))
 
 
-def share(per_fleet_day: float, sensors: Iterable[str], own: Mapping[str, float]) -> float:
+def share(per_fleet_day: float, sensors: int, taken: Sequence[float]) -> float:
     """False alarms per 30 days of each sensor without a budget of its own.
 
     Args:
         per_fleet_day: false alarms of all sensors together in a day.
-        sensors: those that take part.
-        own: budgets of sensors that have one, per 30 days.
+        sensors: how many take part.
+        taken: budgets of those of them that have their own, per 30 days.
     """
-    ids = set(sensors)
     whole = per_fleet_day * (MONTH / DAY)
-    taken = [own[sensor_id] for sensor_id in ids & own.keys()]
-    equal = whole / max(len(ids), 1)
-    left = (whole - sum(taken)) / max(len(ids) - len(taken), 1)
+    equal = whole / max(sensors, 1)
+    left = (whole - sum(taken)) / max(sensors - len(taken), 1)
     return min(max(left, LEAST * equal), LIMIT - 1)

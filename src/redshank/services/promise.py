@@ -17,6 +17,7 @@ from redshank.core.counts import poisson_interval
 from redshank.core.ports import Readable, Store
 from redshank.core.queries import (
     CountIncidents,
+    CountWatched,
     Incidents,
     SensorSpan,
     SensorSpans,
@@ -33,6 +34,8 @@ _ALL = 1_000_000
 ROWS_PER_INCIDENT = 100.0
 """A sensor with fewer rows for each incident of its budget cannot spend it: an incident needs rows
 to open, to end and to be told from the next one. Found by ``bench/budget.py`` at hourly cadence."""
+NAMED = 20
+"""Sensors that report too seldom are named up to so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,34 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """How well the promise was kept.
+class Watch:
+    """What was watched, and what may come of it.
 
     Attributes:
         sensor_months: how long all sensors together were watched, in 30 days.
         promised: false alarms that the budgets in force allow in that time.
+        sensors: how many sensors were heard of in that time.
+        sharing: how many of them have no budget of their own.
+        per_day: false alarms that these together may bring in a day.
+        too_slow: how many report too seldom to spend their budget.
+        slow_ones: some of these.
+    """
+
+    sensor_months: float
+    promised: float
+    sensors: int
+    sharing: int
+    per_day: float
+    too_slow: int
+    slow_ones: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How well the promise was kept.
+
+    Attributes:
+        watch: what was watched.
         incidents: how many opened.
         marked: how many of them carry each mark.
         unmarked: how many carry none.
@@ -67,51 +92,74 @@ class Kept:
         verdict: "exceeded" if those marked false are more than chance makes of the promise,
             "unclear" if only together with the unmarked ones they are, else "kept"; "unknown"
             while nothing was watched.
-        sensors: how many were heard of in that time.
-        sharing: how many of them have no budget of their own.
-        fleet_per_day: false alarms that these together may bring in a day.
-        too_slow: those that report too seldom to spend their budget.
     """
 
-    sensor_months: float
-    promised: float
+    watch: Watch
     incidents: int
     marked: Mapping[Feedback, int]
     unmarked: int
     marked_false: Rate
     false_or_unmarked: Rate
     verdict: Verdict
-    sensors: int
-    sharing: int
-    fleet_per_day: float
-    too_slow: Sequence[str]
 
 
 def kept(store: Readable, budget: Budget, sensor_id: str | None = None) -> Kept:
     """The last 30 days of all sensors, or of one."""
     newest = store.read(StoreTotals()).newest
     start = 0 if newest is None else newest - MONTH
-    spans = [] if newest is None else store.read(SensorSpans(start, sensor_id))
-    watched = [(span.last_seen - max(start, span.first_seen)) / MONTH for span in spans]
-    budgets = [budget.for_sensor(span.sensor_id) for span in spans]
-    months = sum(watched)
-    promised = sum(time * own for time, own in zip(watched, budgets, strict=True))
+    watch = _watch(store, budget, start, sensor_id)
     came = store.read(CountIncidents(sensor_id, end=newest, opened_since=start))
     unmarked = came.total - sum(came.marked.values())
     surely, maybe = came.marked["false"], came.marked["false"] + unmarked
     return Kept(
-        sensor_months=months,
-        promised=promised,
+        watch=watch,
         incidents=came.total,
         marked=came.marked,
         unmarked=unmarked,
-        marked_false=rate(surely, months),
-        false_or_unmarked=rate(maybe, months),
-        verdict=verdict(surely, maybe, promised),
+        marked_false=rate(surely, watch.sensor_months),
+        false_or_unmarked=rate(maybe, watch.sensor_months),
+        verdict=verdict(surely, maybe, watch.promised),
+    )
+
+
+def _watch(store: Readable, budget: Budget, start: int, sensor_id: str | None) -> Watch:
+    """Sensors with a budget of their own are looked at one by one, the others counted."""
+    if sensor_id is not None:
+        return _summed(store.read(SensorSpans(start, [sensor_id])), budget, start)
+    own = _summed(store.read(SensorSpans(start, list(budget.own))), budget, start)
+    general = budget.per_sensor_month
+    few = ROWS_PER_INCIDENT * general
+    every = store.read(CountWatched(start, few))
+    slow = store.read(SensorSpans(start, fewer_rows=few, limit=NAMED + len(budget.own)))
+    others = [span.sensor_id for span in slow if span.sensor_id not in budget.own]
+    months = every.time / MONTH
+    return Watch(
+        sensor_months=months,
+        promised=own.promised + (months - own.sensor_months) * general,
+        sensors=every.sensors,
+        sharing=every.sensors - own.sensors,
+        per_day=own.per_day + (every.sensors - own.sensors) * general / MONTH_DAYS,
+        too_slow=own.too_slow + every.slow - (len(slow) - len(others)),
+        slow_ones=[*own.slow_ones, *others][:NAMED],
+    )
+
+
+def _summed(spans: Sequence[SensorSpan], budget: Budget, start: int) -> Watch:
+    months = [(span.last_seen - max(start, span.first_seen)) / MONTH for span in spans]
+    budgets = [budget.for_sensor(span.sensor_id) for span in spans]
+    slow = [
+        span.sensor_id
+        for span, own in zip(spans, budgets, strict=True)
+        if span.per_month is not None and span.per_month < ROWS_PER_INCIDENT * own
+    ]
+    return Watch(
+        sensor_months=sum(months),
+        promised=sum(time * own for time, own in zip(months, budgets, strict=True)),
         sensors=len(spans),
         sharing=sum(span.sensor_id not in budget.own for span in spans),
-        fleet_per_day=sum(budgets) / MONTH_DAYS,
-        too_slow=[s.sensor_id for s in spans if too_slow(s, budget.for_sensor(s.sensor_id))],
+        per_day=sum(budgets) / MONTH_DAYS,
+        too_slow=len(slow),
+        slow_ones=slow,
     )
 
 
@@ -163,8 +211,3 @@ def verdict(surely: int, maybe: int, promised: float) -> Verdict:
     if poisson_interval(surely)[0] > promised:
         return "exceeded"
     return "unclear" if poisson_interval(maybe)[0] > promised else "kept"
-
-
-def too_slow(span: SensorSpan, budget: float) -> bool:
-    """Whether a sensor reports too seldom to bring as many incidents as its budget allows."""
-    return span.per_month is not None and span.per_month < ROWS_PER_INCIDENT * budget

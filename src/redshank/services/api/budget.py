@@ -26,8 +26,6 @@ router = APIRouter(prefix="/budget", tags=["alarm budget"], route_class=JsonRout
 PerMonth = Annotated[float | None, Query(gt=0, lt=LIMIT, allow_inf_nan=False)]
 PerDay = Annotated[float | None, Query(gt=0, lt=1e9, allow_inf_nan=False)]
 Days = Annotated[float, Query(gt=0, le=3660)]
-_NAMED = 20
-"""Sensors that report too seldom are named up to so many."""
 
 
 @router.get(
@@ -136,17 +134,18 @@ def _previewed(
 
 
 def _told(now: Budget, found: Kept) -> dict[str, Any]:
+    watch = found.watch
     return {
         "per_sensor_month": now.per_sensor_month,
         "per_fleet_day": now.per_fleet_day,
         "sensors_with_own": dict(now.own),
-        "sensors": found.sensors,
-        "sensors_sharing": found.sharing,
-        "fleet_per_day": found.fleet_per_day,
+        "sensors": watch.sensors,
+        "sensors_sharing": watch.sharing,
+        "fleet_per_day": watch.per_day,
         "promised": {
             "days": MONTH_DAYS,
-            "sensor_months": found.sensor_months,
-            "incidents": found.promised,
+            "sensor_months": watch.sensor_months,
+            "incidents": watch.promised,
         },
         "measured": {
             "incidents": found.incidents,
@@ -158,5 +157,5 @@ def _told(now: Budget, found: Kept) -> dict[str, Any]:
             "false_or_unmarked": asdict(found.false_or_unmarked),
         },
         "verdict": found.verdict,
-        "too_slow": {"count": len(found.too_slow), "sensors": found.too_slow[:_NAMED]},
+        "too_slow": {"count": watch.too_slow, "sensors": watch.slow_ones},
     }

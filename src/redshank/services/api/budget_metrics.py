@@ -41,14 +41,13 @@ class EverythingMeasured(Collector):
 
 def families(budget: Budget, found: Kept) -> Iterable[Metric]:
     """What is promised and what came in the last 30 days, as gauges."""
+    watch = found.watch
     yield _gauge("per_sensor_month", "False alarms per sensor and 30 days", budget.per_sensor_month)
+    yield _gauge("fleet_per_day", "False alarms of all sensors together in a day", watch.per_day)
     yield _gauge(
-        "fleet_per_day", "False alarms of all sensors together in a day", found.fleet_per_day
+        "sensor_months", "Time watched in the last 30 days, in 30 days", watch.sensor_months
     )
-    yield _gauge(
-        "sensor_months", "Time watched in the last 30 days, in 30 days", found.sensor_months
-    )
-    yield _gauge("promised_incidents", "False alarms promised for that time", found.promised)
+    yield _gauge("promised_incidents", "False alarms promised for that time", watch.promised)
     marks = GaugeMetricFamily(
         "redshank_budget_incidents", "Incidents that opened in that time", labels=["mark"]
     )
@@ -61,7 +60,7 @@ def families(budget: Budget, found: Kept) -> Iterable[Metric]:
     _add(rates, "marked_false", found.marked_false)
     _add(rates, "false_or_unmarked", found.false_or_unmarked)
     yield rates
-    yield _gauge("too_slow_sensors", "Sensors that cannot spend it", len(found.too_slow))
+    yield _gauge("too_slow_sensors", "Sensors that cannot spend it", watch.too_slow)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -16,6 +16,7 @@ _ANSWERS: Mapping[type[asked.Query[Any]], Callable[[View, Any], Any]] = {
     asked.CountDeadLetters: queries.count_dead_letters,
     asked.CountIncidents: queries.count_incidents,
     asked.CountSensors: queries.count_sensors,
+    asked.CountWatched: queries.count_watched,
     asked.Cursor: queries.cursor,
     asked.DeadLetters: queries.dead_letters,
     asked.Incidents: queries.incidents,

@@ -19,6 +19,7 @@ from redshank.core.queries import (
     CountDeadLetters,
     CountIncidents,
     CountSensors,
+    CountWatched,
     Cursor,
     DeadLetters,
     Incidents,
@@ -32,6 +33,7 @@ from redshank.core.queries import (
     Sites,
     StoreTotals,
     Totals,
+    WatchedTime,
 )
 from redshank.core.records import Comment, DeadLetter, Feedback, Incident, SensorStatus, Status
 
@@ -94,14 +96,26 @@ def sensor_spans(view: View, query: SensorSpans) -> Sequence[SensorSpan]:
     """Answer :class:`SensorSpans`."""
     where = Where()
     where.add("last_seen >= ?", query.since)
-    if query.sensor_id is not None:
-        where.add("sensor_id = ?", query.sensor_id)
+    if query.sensor_ids is not None:
+        where.add("sensor_id IN (SELECT value FROM json_each(?))", json.dumps(query.sensor_ids))
+    if query.fewer_rows is not None:
+        where.add("per_month < ?", query.fewer_rows)
     rows = view.sql.execute(
         "SELECT sensor_id, first_seen, last_seen, per_month"
-        f" FROM vitals JOIN sensors ON sensors.id = vitals.sensor{where} ORDER BY sensor_id",
-        where.values,
+        f" FROM vitals JOIN sensors ON sensors.id = vitals.sensor{where} LIMIT ?",
+        (*where.values, query.limit),
     )
     return [SensorSpan(*row) for row in rows]
+
+
+def count_watched(view: View, query: CountWatched) -> WatchedTime:
+    """Answer :class:`CountWatched`."""
+    found = view.sql.execute(
+        "SELECT count(*), ifnull(sum(last_seen - max(first_seen, ?)), 0),"
+        " ifnull(sum(per_month < ?), 0) FROM vitals WHERE last_seen >= ?",
+        (query.since, query.fewer_rows, query.since),
+    )
+    return WatchedTime(*found.fetchone())
 
 
 def count_sensors(view: View, query: CountSensors) -> Mapping[str, int]:
