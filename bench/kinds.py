@@ -32,6 +32,7 @@ from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.queries import Recovery
 from redshank.core.records import Incident, SensorInfo, Status, Verdicts
 from redshank.pipeline.budget import Budget
+from redshank.pipeline.lapses import Clocks
 from redshank.pipeline.pipeline import Pipeline
 
 SETTLED = 3 * DAY
@@ -192,10 +193,11 @@ def fate(series: Series, fault: Fault, known: Known) -> Fate:
     pipeline = Pipeline(Budget(), SensorInfo)
     newest = int(series.time[anchor]) - 1
     pipeline.adopt(series.sensor_id, Recovery(known.anchors[anchor], [], newest))
-    incidents: dict[str, Incident] = {}
+    clocks, incidents = Clocks(SensorInfo), dict[str, Incident]()
     for rows, now in arrivals(series, fault, anchor, end):
-        outcome = pipeline.run([batch(series, time, values, rows)], now)
-        incidents.update((incident.id, incident) for incident in outcome.incidents)
+        came = [batch(series, time, values, rows)]
+        told = [*clocks.arrived(came, now, lambda _: 3.0), *pipeline.run(came, now).incidents]
+        incidents.update((incident.id, incident) for incident in told)
     since = int(series.time[max(0, fault.first - 1)])
     grace = 10 * MINUTE if fault.kind in ("spike", "clock") else 0
     until = int(max(time[fault.last], series.time[fault.last])) + grace

@@ -36,7 +36,7 @@ def rows_with(bits, bit):
 
 
 def test_the_state_of_a_channel_is_small():
-    assert call("rs_change_state_size") <= 48
+    assert call("rs_change_state_size") <= 56
 
 
 def test_ordinary_steps_say_nothing():

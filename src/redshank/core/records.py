@@ -26,6 +26,9 @@ OUT_OF_SEASON = "out of season"
 BY_RHYTHM = frozenset({SILENT, STUTTERING, OUT_OF_SEASON})
 """Kinds that come from the times of readings, not from their values."""
 
+CLOCK = "clock"
+"""Kind: readings that are stamped with a time that has not come yet."""
+
 
 class Flag(IntFlag):
     """Quality flags of one value, after the QARTOD tests of IOOS; a flag never drops a reading."""
@@ -55,6 +58,8 @@ class Flag(IntFlag):
     """A number that devices of this kind send in place of a value, such as -127 °C."""
     DISAGREES = 2048
     """Far off its neighbours, compared with how far it usually is; known when an incident ends."""
+    ABSENT = 4096
+    """Missing for far longer than this channel ever was."""
 
 
 class Status(IntEnum):
@@ -162,7 +167,7 @@ class Incident:
         closed: event time at which it ended; None while it goes on.
         severity: from the return rate against the budget.
         kind: what happened: "spike", "stuck", "level shift", "drift", "noise", "dropout",
-            "saturation", "wrong unit", "disagreement", "unusual pattern", "silent",
+            "saturation", "clock", "wrong unit", "disagreement", "unusual pattern", "silent",
             "stuttering" or "out of season".
         rate: return rate of its most unusual row, per sensor and 30 days.
         score: score of that row.

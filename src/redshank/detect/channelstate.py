@@ -168,6 +168,8 @@ class Change(IntFlag):
     """It takes a jump back: the values before, three at most, were a spike."""
     UNIT = 4
     """Since a jump the channel goes on where it stood, but in another unit."""
+    ABSENT = 8
+    """The sensor's rows lack the channel for far longer than they ever did."""
 
 
 Conversions = Sequence[tuple[float, float]]

@@ -55,6 +55,7 @@ def flags(judged: Judged, now: int, bounds: Mapping[int, Bounds]) -> Flags:
         (_attenuated(judged), Flag.ATTENUATED),
         ((change & Change.UNIT != 0) | _in_other_unit(judged), Flag.UNIT),
         (_sentinel(judged, jump), Flag.SENTINEL),
+        (change & Change.ABSENT != 0, Flag.ABSENT),
         (judged.gap.astype(np.bool_)[:, None], Flag.GAP),
         ((judged.time > now + FUTURE_TOLERANCE)[:, None], Flag.FUTURE),
     ]

@@ -26,6 +26,7 @@ from redshank.detect.streaming import Cause, StreamingSettings
 from redshank.pipeline import check
 from redshank.pipeline.budget import Budget, Rebuilt
 from redshank.pipeline.incidents import Running, Seen, Tracker
+from redshank.pipeline.lapses import Absences
 from redshank.pipeline.timing import Attended, Timing
 
 MODEL = "redshank-streaming"
@@ -89,6 +90,7 @@ class Pipeline:
         self._engine = Engine(self.settings)
         self._timing = Timing(self._zones)
         self._tracker = Tracker(self.describe)
+        self._absences = Absences(self.describe)
         self._slot: dict[str, int] = {}
         self._id: list[str] = []
         self._newest = np.full(64, NEVER, np.int64)
@@ -161,6 +163,8 @@ class Pipeline:
             self._timing.restore(slot, timing, zone(header["zone"]))
             if header["running"] is not None:
                 self._tracker.running[sensor_id] = Running.from_dict(header["running"])
+            if header["gone"]:
+                self._absences.gone[sensor_id] = {k: tuple(v) for k, v in header["gone"].items()}
         if info is not None:
             self._timing.place(slot, info)
         if recovery is None:
@@ -180,8 +184,11 @@ class Pipeline:
         slot = self._slot[sensor_id]
         timing = self._timing.state(slot), self._timing.zone_of(slot)
         bounds = self._bounds.get(slot)
+        gone = self._absences.gone.get(sensor_id)
         self.forget([sensor_id])
         slot = self._enter(sensor_id)
+        if gone is not None:
+            self._absences.gone[sensor_id] = gone
         self._timing.restore(slot, *timing)
         if bounds is not None:
             self._bounds[slot] = bounds
@@ -227,6 +234,7 @@ class Pipeline:
                 self._known_channels.pop(slot, None)
                 self._bounds.pop(slot, None)
                 self._tracker.running.pop(sensor_id, None)
+                self._absences.gone.pop(sensor_id, None)
 
     def bound(self, info: SensorInfo) -> None:
         """Flag a sensor's values from here on by the bounds that its owner set, if any."""
@@ -315,7 +323,8 @@ class Pipeline:
             self._timing.run(judged.slots, judged.time)
             rows = self._verdicts(judged, now)
             seen = Seen(judged.alarm, judged.held, judged.before, judged.usual)
-            out.append((rows, self._tracker.follow(rows, seen)))
+            told = self._tracker.follow(rows, seen) + self._absences.follow(rows)
+            out.append((rows, told))
         return out
 
     def _verdicts(self, judged: Judged, now: int, only: str | None = None) -> Verdicts:
@@ -415,6 +424,7 @@ class Pipeline:
             running = self._tracker.running.get(sensor_id)
             header: dict[str, Any] = {
                 "running": asdict(running) if running else None,
+                "gone": self._absences.gone.get(sensor_id),
                 "zone": self._timing.zone_of(slot).name,
             }
             state = pack(header, [self._engine.snapshot(slot), self._timing.state(slot)])

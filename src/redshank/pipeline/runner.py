@@ -50,6 +50,7 @@ from redshank.pipeline import budget as budgets
 from redshank.pipeline.ageing import Ageing
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.intake import fresh, gather
+from redshank.pipeline.lapses import Clocks
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Outcome, Pipeline
 from redshank.pipeline.receipts import write_receipts
@@ -97,9 +98,9 @@ class Runner:
         self._thread = threading.Thread(target=self._loop, name="redshank-runner", daemon=True)
         self._maintained = clock.monotonic()
         self._untidy = False
-        self._rhythms = Rhythms(
-            pipeline, clock.now(), store.read(Incidents(state="open", limit=1_000_000))
-        )
+        open_now = store.read(Incidents(state="open", limit=1_000_000))
+        self._rhythms = Rhythms(pipeline, clock.now(), open_now)
+        self._clocks = Clocks(pipeline.describe, open_now)
         self._asleep, self._woken = True, 0
         self._neighbours = Neighbours(store)
         self._shared_for = (0, 0)
@@ -308,16 +309,20 @@ class Runner:
         news = [
             fresh(load.batch, self._pipeline.newest(load.batch), self._store) for load in gathered
         ]
+        now = self._clock.now()
+        clocks = self._clocks.arrived(
+            [load.batch for load in gathered], now, self._pipeline.budget.for_sensor
+        )
         readings = [new.batch for new in news if len(new.batch)]
         late = self._late
         for new in news:
             late = amend.merged(late, new.late) if new.late else late
         with self._telemetry.pipeline_seconds.time():
-            outcome = self._pipeline.run(readings, self._clock.now())
+            outcome = self._pipeline.run(readings, now)
         commit = Commit(
             readings=readings,
             verdicts=outcome.verdicts,
-            incidents=outcome.incidents,
+            incidents=[*outcome.incidents, *clocks],
             sensors=self._registered(parcels, outcome),
             dead_letters=[letter for parcel in parcels for letter in parcel.dead_letters],
             dead_letters_removed=[key for parcel in parcels for key in parcel.dead_letters_removed],

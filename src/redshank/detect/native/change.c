@@ -9,6 +9,8 @@
  * A spike is a jump that is taken back within SPIKE_ROWS values; it is told at the value that came
  * back, as nothing is known before. A jump after which the value goes on where the one before stood,
  * once converted, is a change of unit; it is told until the values fit no more, or a gap.
+ *
+ * A channel that its sensor's rows lack for far longer than ever before is absent.
  */
 #include <math.h>
 
@@ -28,10 +30,16 @@
 #define NEAR 0.5      /* part of a value that may be left after one without an offset: a thousandth of anything is near 0 */
 #define LONG 5.0      /* reporting intervals after which a step says nothing */
 #define UNITS 8       /* most conversions of a channel */
+#define PRESENT 200   /* values after which a channel can be absent at all */
+#define LACKING 15    /* rows that it must lack at least */
+#define LONGER 6      /* times the longest absence of late */
+#define ABSENT_OFTEN 4 /* part of an absence that was told that is learned */
+#define FADE 2048     /* values after which a quarter of the longest absence is forgotten */
 
 #define JUMP 1
 #define SPIKE 2
 #define UNIT 4
+#define ABSENT 8
 
 typedef struct {
     double last; /* in the channel's own unit */
@@ -40,6 +48,7 @@ typedef struct {
     float quantile, spread, largest;
     float level; /* slow mean, to tell the usual unit from the other one */
     uint16_t moves;
+    uint16_t present, lacked, longest; /* values; rows without one now, and at most */
     uint8_t often;
     uint8_t away : 2; /* values since the latest jump, 0 if it was taken back or stayed */
     uint8_t unit : 6; /* number of the conversion, 0 for none */
@@ -94,6 +103,23 @@ static uint8_t spike_or_jump(change_state *state, double value, double step, int
     return jumped ? JUMP : 0;
 }
 
+static int absent(change_state *state) {
+    if (state->lacked < UINT16_MAX) state->lacked++;
+    return state->present >= PRESENT && state->lacked > LACKING &&
+           (int)state->lacked > LONGER * (int)state->longest;
+}
+
+static void back(change_state *state) {
+    uint16_t lacked = state->lacked;
+    if (state->present >= PRESENT && lacked > LACKING && (int)lacked > LONGER * (int)state->longest)
+        lacked /= ABSENT_OFTEN;
+    if (state->present && lacked > state->longest) state->longest = lacked;
+    state->lacked = 0;
+    if (++state->present < PRESENT + FADE) return;
+    state->present = PRESENT;
+    state->longest -= state->longest / 4;
+}
+
 /* What a value says that came so many reporting intervals after the last one; last moves on. */
 static uint8_t judge(change_state *state, const double *units, double raw, double intervals) {
     double scale = sqrt(intervals < 1.0 ? 1.0 : intervals);
@@ -121,7 +147,7 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
     return said | UNIT | (was ? 0 : JUMP);
 }
 
-/* said: (n, c) bits of JUMP, SPIKE, UNIT. interval: (n) seconds, NaN if unknown.
+/* said: (n, c) bits of JUMP, SPIKE, UNIT, ABSENT. interval: (n) seconds, NaN if unknown.
  * units: (c, UNITS, 2) factor and offset from another unit to the channel's own; factor 0 ends. */
 API void rs_change(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
                    const double *values, const float *interval, const double *units,
@@ -131,7 +157,9 @@ API void rs_change(int64_t n, int32_t c, const int64_t *first, const int64_t *ti
             change_state *state = states + first[i] + j;
             double value = values[i * c + j];
             said[i * c + j] = 0;
+            if (isnan(value) && absent(state)) said[i * c + j] = ABSENT;
             if (!isfinite(value) || fabs(value) > 1e30) continue;
+            back(state);
             double seconds = (double)(time[i] - state->time) * 1e-6;
             double intervals = interval[i] > 0.0f ? seconds / interval[i] : 1.0;
             if (state->time && intervals <= LONG) {
