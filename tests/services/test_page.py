@@ -199,10 +199,34 @@ def test_a_table_stands_behind_each_chart(
 
 def test_exports_are_files(demo: Process, visit: Open, paths: dict[str, str]) -> None:
     page = settled(visit(demo, paths["sensor"]))
+    page.get_by_text("Download", exact=True).click()
     with page.expect_download() as caught:
-        page.get_by_role("button", name="Export CSV").click()
+        page.get_by_role("button", name="What is shown, as CSV").click()
     lines = Path(caught.value.path()).read_text().splitlines()
     assert lines[0].startswith("time,") and len(lines) > 50
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="CSV").first.click()
+    lines = Path(caught.value.path()).read_text().splitlines()
+    assert lines[0].startswith("timestamp,sensor_id,") and len(lines) > 50
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Parquet").last.click()
+    assert Path(caught.value.path()).read_bytes()[:4] == b"PAR1"
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="What is shown, as CSV")).to_be_hidden()
+
+
+def test_flagged_readings_are_listed_by_their_flag(
+    demo: Process, visit: Open, paths: dict[str, str]
+) -> None:
+    page = settled(visit(demo, paths["sensor"]))
+    flagged = page.get_by_role("region", name="Flagged readings")
+    expect(flagged.get_by_role("listitem").first).to_be_visible()
+    flagged.get_by_role("combobox").select_option("flat line")
+    expect(flagged.locator(".flags").first).to_have_text("flat line")
+    flagged.get_by_role("link").first.click()
+    page.wait_for_url("**start=*")
+    flagged.get_by_role("combobox").select_option("from the future")
+    expect(flagged).to_contain_text("None with this flag")
 
 
 def test_the_fleet_is_filtered_and_the_address_says_so(demo: Process, visit: Open) -> None:
@@ -244,6 +268,8 @@ def test_the_budget_is_kept_for_the_whole_fleet(demo: Process, visit: Open) -> N
         assert client.get("/budget")["per_fleet_day"] == pytest.approx(0.4)
         send(client, "PUT", "/budget", {"per_sensor_month": 3.0})
     expect(page.get_by_text("False alarms at most")).to_be_visible()
+    page.get_by_label("Budget of").select_option(label="SCOE")
+    expect(page.get_by_role("heading", name="Promised against measured, SCOE")).to_be_visible()
 
 
 def test_a_deep_link_says_the_same_after_a_reload(

@@ -60,8 +60,16 @@ function around(i) {
   return `/sensors/${part(i.sensor_id)}?${new URLSearchParams({ start: new Date(start - pad).toISOString(), end: new Date(end + pad).toISOString() })}`;
 }
 
-/** @param {{budget: Budget}} props */
-const Kept = ({ budget }) => html`<section aria-labelledby="promise-title"><h2 id="promise-title">Promised against measured</h2>
+/** Of the whole fleet, or of the one sensor that is looked at. @param {{fleet: Budget, chosen: string, sensors: Sensor[]}} props */
+function Kept({ fleet, chosen, sensors }) {
+  const own = useResource((signal) => /** @type {Promise<Budget | null>} */ (chosen ? get('/budget', { sensor_id: chosen }, signal) : Promise.resolve(null)), [chosen, fleet]);
+  const budget = chosen ? own.data : fleet;
+  const sensor = sensors.find((s) => s.sensor_id === chosen);
+  return budget && html`<${Compared} budget=${budget} whose=${chosen ? `, ${sensor ? nameOf(sensor) : chosen}` : ''} />`;
+}
+
+/** @param {{budget: Budget, whose: string}} props */
+const Compared = ({ budget, whose }) => html`<section aria-labelledby="promise-title"><h2 id="promise-title">Promised against measured${whose}</h2>
   <p>${promiseWords(budget)}</p>
   <dl class="facts">
     <div><dt>Promised at most</dt><dd>${brief(budget.promised.incidents)} <span class="quiet">false alarms in ${budget.promised.days} days, ${brief(budget.promised.sensor_months)} sensor months</span></dd></div>
@@ -147,5 +155,5 @@ export function BudgetScreen() {
     <header class="screen-head"><h1>How many false alarms are you ready to check?</h1>
       <p class="lead">This is the only threshold. redshank raises an incident when a normal sensor would show something as extreme less often than this.</p></header>
     <${Setting} budget=${budget.data} reload=${budget.reload} chosen=${chosen} sensors=${fleet.data?.sensors ?? []} />
-    <${Kept} budget=${budget.data} />`;
+    <${Kept} fleet=${budget.data} chosen=${chosen} sensors=${fleet.data?.sensors ?? []} />`;
 }
