@@ -50,7 +50,7 @@ def live(process: Process, kills: tuple[int, ...]) -> dict:
         with process.client() as client:
             send(client, rows(first, last))
     with process.client() as client:
-        assert [one for one in incidents(client) if one["id"] == change["id"]][0] == marked
+        assert next(one for one in incidents(client) if one["id"] == change["id"]) == marked
         return story(client)
 
 
