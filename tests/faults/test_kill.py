@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from support.feed import CHANNELS, Series, fleet, requests
 from support.process import Process
 from support.sender import Acknowledged, Sender, send_all
 from support.story import incidents, readings, story
+from support.wait import pause
 
 pytestmark = pytest.mark.faults
 
@@ -81,8 +80,3 @@ def assert_there_exactly_once(found: list, series: Series) -> None:
 
 def milliseconds(text: str) -> int:
     return int(np.datetime64(text.removesuffix("Z"), "ms").astype(np.int64))
-
-
-def pause(seconds: float) -> None:
-    """Let the process work on; where exactly the kill hits is left to chance."""
-    threading.Event().wait(seconds)

@@ -52,7 +52,7 @@ class Sender(threading.Thread):
 
     Args:
         connect: makes the connection.
-        requests: rows of each request; may be endless.
+        requests: rows of each request, or what :meth:`post` takes; may be endless.
         acknowledged: told of each answer.
         every: seconds to rest after each request.
 
@@ -65,7 +65,7 @@ class Sender(threading.Thread):
     def __init__(
         self,
         connect: Callable[[], Client],
-        requests: Iterable[Sequence[Any]],
+        requests: Iterable[Any],
         acknowledged: Acknowledged,
         every: float = 0.0,
     ) -> None:
@@ -83,8 +83,8 @@ class Sender(threading.Thread):
         """Send everything, or until stopped."""
         try:
             with self._connect() as client:
-                for rows in self._requests:
-                    answer = self._send(client, rows)
+                for request in self._requests:
+                    answer = self._send(client, request)
                     if answer is None:
                         break
                     self.answers.append(answer)
@@ -94,10 +94,14 @@ class Sender(threading.Thread):
         except Exception as error:  # noqa: BLE001  raised again by whoever waits
             self._acknowledged.fail(error)
 
-    def _send(self, client: Client, rows: Sequence[Any]) -> dict[str, Any] | None:
+    def post(self, client: Client, request: Any) -> Answer:
+        """One attempt."""
+        return client.post_lines(request)
+
+    def _send(self, client: Client, request: Any) -> dict[str, Any] | None:
         while not self._pause.is_set():
             try:
-                answer = client.post_lines(rows)
+                answer = self.post(client, request)
             except BROKEN:
                 self.broken += 1
             else:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 LOOK_EVERY = 0.05
+
+
+def pause(seconds: float) -> None:
+    """Let another process work on; what it does meanwhile is left to chance."""
+    threading.Event().wait(seconds)
 
 
 def until(happened: Callable[[], object], seconds: float = 30.0) -> None:
