@@ -1,4 +1,4 @@
-"""kill -9 while requests with an Idempotency-Key are sent until they are answered: all count once."""
+"""kill -9 while requests with an Idempotency-Key are repeated until answered: all count once."""
 
 from __future__ import annotations
 
