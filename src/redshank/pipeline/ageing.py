@@ -47,7 +47,9 @@ OVER = 0.5
 """Part of its largest speed under which a drift is over."""
 LONGEST = 90 * DAY
 """After so long a drift that goes on is the new normal."""
-SENSORS_AT_ONCE = 2
+SENSORS_AT_ONCE = 1
+MET_AT_ONCE = 100
+"""Sensors of which it is asked at once how far they were looked at; a start meets all of them."""
 MOST_NEIGHBOURS = 5
 
 INDOORS = 0.5
@@ -108,9 +110,13 @@ class Ageing:
 
     def _due(self) -> Iterator[tuple[str, int, int]]:
         """Sensors with the first and last week to look at."""
+        met = 0
         for sensor_id, newest in self._pipeline.newest_of_all():
             week = _week(sensor_id, newest)
             if sensor_id not in self._looked:
+                met += 1
+                if met > MET_AT_ONCE:
+                    return
                 self._looked[sensor_id] = self._looked_before(sensor_id)
             if week > self._looked[sensor_id]:
                 yield sensor_id, max(self._looked[sensor_id] + 1, week - MOST_WEEKS + 1), week
