@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,6 +48,9 @@ class Finding:
 
 def findings(stream: Stream) -> list[Finding]:
     """Everything that a stream gives beside its rows."""
+    steps = np.diff(stream.time)
+    if steps.min() == steps.max():
+        return [*_regular(len(stream.time), int(steps[0])), *_drifts(stream)]
     return [*_rhythm(stream.time), *_drifts(stream)]
 
 
@@ -57,6 +61,12 @@ def incidents(found: list[Finding], budget: float) -> list[tuple[str, float]]:
         if one.rate <= budget:
             first.setdefault((one.speaker, one.story), one.day)
     return [(speaker, day) for (speaker, _), day in first.items()]
+
+
+@lru_cache(maxsize=16)
+def _regular(rows: int, step: int) -> tuple[Finding, ...]:
+    """The rhythm of streams that are never late; the same for all of them."""
+    return tuple(_rhythm(START + np.arange(rows, dtype=np.int64) * step))
 
 
 def _rhythm(time: np.ndarray) -> Iterator[Finding]:

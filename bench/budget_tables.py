@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
+from injected import NOTHING
 from redshank.core.counts import poisson_interval
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def price(found: Sequence[Found], intervals: Sequence[float], promises: Sequence
         kinds = dict.fromkeys((f.fault, f.size) for f in found if f.interval == interval)
         for fault, size in kinds:
             here = [f for f in found if (f.interval, f.fault, f.size) == (interval, fault, size)]
-            unit = "h" if fault == "stuck" else "sd"
+            unit = "h" if fault in ("stuck", NOTHING) else "sd"
             table.add_row(name(interval), fault, f"{size:g} {unit}", *_recalls(here, promises))
-        everything = [f for f in found if f.interval == interval]
+        everything = [f for f in found if f.interval == interval and f.fault != NOTHING]
         table.add_row(name(interval), "all", "", *_recalls(everything, promises), end_section=True)
     return table
 
@@ -112,7 +113,8 @@ def price_by_age(found: Sequence[Found], promises: Sequence[float]) -> Table:
     title = "Injected faults by the sensor's age: recall / delay"
     table = Table("every", "age", *(f"{p:g}" for p in promises), title=title)
     for interval, age in dict.fromkeys((f.interval, f.age) for f in found):
-        here = [f for f in found if (f.interval, f.age) == (interval, age)]
+        same = [f for f in found if (f.interval, f.age) == (interval, age)]
+        here = [f for f in same if f.fault != NOTHING]
         table.add_row(name(interval), f"{age:g} days", *_recalls(here, promises))
     return table
 

@@ -10,6 +10,8 @@ import numpy as np
 from streams import Stream
 
 HOUR = 3600.0
+NOTHING = "nothing"
+"""No fault at all: what is "found" by chance in as long a stretch; its size is in hours."""
 SPIKE_GRACE = 5
 """Rows after a spike within which it still counts as found."""
 
@@ -43,6 +45,8 @@ FAULTS = (
     *(Fault("noise", size, 4, 24) for size in (1, 3)),
     Fault("stuck", 2, 2, 24),
     Fault("stuck", 12, 12, 72),
+    Fault(NOTHING, 4, 4, 24),
+    Fault(NOTHING, 12, 12, 48),
 )
 
 
@@ -80,6 +84,8 @@ def _changed(
 ) -> np.ndarray:
     known = known[~np.isnan(known)]
     deviation, step = float(known.std()), float(np.diff(known).std())
+    if fault.name == NOTHING:
+        return values
     if fault.name == "stuck":
         return np.where(np.isnan(values), np.nan, known[-1])
     if fault.name == "noise":
