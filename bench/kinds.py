@@ -61,6 +61,10 @@ class Known:
     inside: np.ndarray
     opened: frozenset[int]
 
+    def has_near(self, time: int) -> bool:
+        """Whether an incident of its own opened at about this time."""
+        return any(abs(time - one) <= HOUR // 2 for one in self.opened)
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:
@@ -204,7 +208,7 @@ def fate(series: Series, fault: Fault, known: Known) -> Fate:
     told = [
         one
         for one in incidents.values()
-        if since <= one.opened <= until and one.opened not in known.opened
+        if since <= one.opened <= until and not known.has_near(one.opened)
     ]
     name = series.channels[fault.channel]
     if not told:

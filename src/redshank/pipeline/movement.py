@@ -104,17 +104,33 @@ def there(rows: Floats) -> Floats:
 
 
 def in_unit(course: Course, factor: float, offset: float) -> bool:
-    """Whether the incident's first rows, converted, go on where the rows before it stood."""
-    rows, base, usual = around(course)
-    if not len(rows):
+    """Whether the rows behind the greatest step, converted, go on where those before it stood."""
+    rows, _, usual = around(course)
+    if len(rows) < 2 * WINDOW:
         return False
-    head = there(course.head)[:STRETCH]
-    converted = head * factor + offset
-    now = float(np.median(converted))
-    near = CONVERTED * min(abs(float(np.median(head)) - base), abs(base) or np.inf)
-    if abs(now - base) > min(near, max(near / 3, WINDOW * usual)):
-        return False
-    return _steps_fit(head, factor, usual)
+    turn = _turn(rows)
+    base = float(np.median(rows[max(0, turn - WINDOW) : turn]))
+    head = rows[turn : turn + STRETCH]
+    raw = float(np.median(head[:WINDOW]))
+    left = abs(raw * factor + offset - base)
+    if offset == 0.0:
+        near = CONVERTED * abs(base)
+        near = near if _unlike(factor) else min(near, max(near / 3, WINDOW * usual))
+    else:
+        near = min(CONVERTED * abs(raw - base), max(abs(raw - base) / STRETCH, WINDOW * usual))
+    return left <= near and _steps_fit(head, factor, usual)
+
+
+def _turn(rows: Floats) -> int:
+    """The first row behind the greatest step."""
+    between = int(np.argmax(_steps_between_medians(rows))) + WINDOW
+    first = max(1, between - WINDOW // 2)
+    near = np.abs(np.diff(rows[first - 1 : between + WINDOW // 2 + 1]))
+    return first + int(np.argmax(near))
+
+
+def _unlike(factor: float) -> bool:
+    return not UNLIKE > factor > 1 / UNLIKE
 
 
 def in_unit_of_old(course: Course, factor: float, offset: float, band: tuple[float, float]) -> bool:
@@ -123,7 +139,7 @@ def in_unit_of_old(course: Course, factor: float, offset: float, band: tuple[flo
     Only units of quite another size can be told so: °F may as well be a warm day.
     """
     rows, _, usual = around(course)
-    if not len(rows) or UNLIKE > factor > 1 / UNLIKE:
+    if not len(rows) or not _unlike(factor):
         return False
     now = float(np.median(rows)) * factor + offset
     return band[0] <= now <= band[1] and _steps_fit(rows, factor, usual)
@@ -175,6 +191,11 @@ def farthest(rows: Floats, base: float) -> float:
 
 def greatest_step(rows: Floats) -> float:
     """Largest difference between the medians of WINDOW rows and of the WINDOW rows after them."""
-    width = min(WINDOW, len(rows) // 2)
+    return float(_steps_between_medians(rows).max(initial=0.0))
+
+
+def _steps_between_medians(rows: Floats) -> Floats:
+    width = max(1, min(WINDOW, len(rows) // 2))
     middle = np.median(sliding_window_view(rows, width), axis=1)
-    return float(np.abs(middle[width:] - middle[:-width]).max(initial=0.0))
+    steps: Floats = np.abs(middle[width:] - middle[:-width])
+    return steps
