@@ -84,8 +84,8 @@ export const get = async (path, query, signal) => (await call(url(path, query), 
  */
 export const send = async (method, path, body) => (await call(path, { method, body: JSON.stringify(body) })).json();
 
-/** @param {string} path @returns {Promise<Blob>} */
-export const blob = async (path) => (await call(path, { accept: 'text/csv' })).blob();
+/** @param {string} path @param {string} [accept] @returns {Promise<Blob>} */
+export const blob = async (path, accept = 'text/csv') => (await call(path, { accept })).blob();
 
 /** @param {string} id */
 export const part = (id) => encodeURIComponent(id);

@@ -269,10 +269,15 @@ export const tied = (text) => text.replace(/(\d) (?=[%°µ]|(?:min|h|d|s|lx|ppm|
 /** First letter upper case, "pH" and such left alone. @param {string} text */
 export const sentence = (text) => tied(/^[a-z][a-z0-9 ,]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
 
-const FLAGS = /** @type {[number, string][]} */ ([
-  [1, 'missing'], [2, 'outside the physical range'], [4, 'flat line'], [8, 'after a gap'], [16, 'from the future'], [32, 'not a number'],
-  [64, 'sudden step'], [128, 'spike just before'], [256, 'moves too little'], [512, 'another unit'], [1024, 'stands for no value'], [2048, 'unlike its neighbours'],
+/** Quality flags: bit, name at the interface, words. */
+export const FLAGS = /** @type {[number, string, string][]} */ ([
+  [1, 'missing', 'missing'], [2, 'gross_range', 'outside the physical range'], [4, 'flat_line', 'flat line'], [8, 'gap', 'after a gap'],
+  [16, 'future', 'from the future'], [32, 'not_finite', 'not a number'], [64, 'rate_of_change', 'sudden step'], [128, 'spike', 'spike just before'],
+  [256, 'attenuated', 'moves too little'], [512, 'unit', 'another unit'], [1024, 'sentinel', 'stands for no value'], [2048, 'disagrees', 'unlike its neighbours'],
 ]);
+
+/** A quality flag in words. @param {string} name */
+export const flagWord = (name) => FLAGS.find(([, known]) => known === name)?.[2] ?? name;
 
 const ORIGINS = { sensor: 'a fault of the sensor', event: 'a real event', unknown: 'not clear' };
 
@@ -280,4 +285,4 @@ const ORIGINS = { sensor: 'a fault of the sensor', event: 'a real event', unknow
 export const originWords = (origin) => ORIGINS[origin] ?? ORIGINS.unknown;
 
 /** Quality flags as words. @param {number} bits */
-export const flagWords = (bits) => FLAGS.filter(([bit]) => bits & bit).map(([, word]) => word).join(', ');
+export const flagWords = (bits) => FLAGS.filter(([bit]) => bits & bit).map(([, , word]) => word).join(', ');

@@ -43,6 +43,17 @@ function channelColumns(c) {
   };
 }
 
+/** What lies between two moments. @param {Columns} data @param {number} start @param {number} end @returns {Columns} */
+export function columnsIn(data, start, end) {
+  const from = firstAt(data.time, start);
+  const to = firstAt(data.time, end + 1);
+  /** @param {any} list */
+  const pick = (list) => (ArrayBuffer.isView(list) ? /** @type {any} */ (list).slice(from, to) : list);
+  const channels = Object.fromEntries(Object.entries(data.channels).map(([name, c]) => [name, Object.fromEntries(
+    Object.entries(c).map(([k, v]) => [k, pick(v)]))]));
+  return { ...data, time: pick(data.time), score: pick(data.score), rate: pick(data.rate), status: pick(data.status), channels: /** @type {any} */ (channels) };
+}
+
 /**
  * First index whose time is not before `at`.
  * @param {ArrayLike<number>} time ascending

@@ -40,6 +40,25 @@ export interface Fleet {
   sites?: string[];
 }
 
+/** A stored row; its channels stand beside these. */
+export interface FlaggedEvent {
+  event_id: string;
+  sensor_id: string;
+  timestamp: string;
+  flags?: Record<string, string[]>;
+  [channel: string]: unknown;
+}
+
+/** Columns, an entry a sensor; status is 0 learning to 3 anomaly. */
+export interface States {
+  total: number;
+  sensor_id: string[];
+  name: string[];
+  site: string[];
+  status: number[];
+  open_incidents: number[];
+}
+
 export interface SensorChange {
   sensor_id: string;
   status: Status;

@@ -1,7 +1,6 @@
 /** Sensor: every channel over one time axis, at any zoom, live at its end. */
 import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part } from '../lib/api.js';
-import { csv, download, seriesRows } from '../lib/csv.js';
 import { about, budgetWords, count, range as rangeWords, rhythm, span } from '../lib/format.js';
 import { hearOf, nameOf, silence } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle, useWidth } from '../lib/hooks.js';
@@ -13,6 +12,8 @@ import { epoch, useValue } from '../lib/store.js';
 import { TimeView } from '../lib/view.js';
 import { ChannelPanel, Pointed } from '../ui/channel.js';
 import { HeatStrip, TimeAxis } from '../ui/chart.js';
+import { Downloads } from '../ui/downloads.js';
+import { Flagged } from '../ui/flagged.js';
 import { IncidentLine } from '../ui/incident-card.js';
 import { Facts, Loading, Problem, State, Time } from '../ui/parts.js';
 import { Stack } from '../ui/stack.js';
@@ -181,7 +182,7 @@ function Charts({ sensor }) {
         <button aria-label="Zoom out" onClick=${() => zoom(2)}>−</button><button aria-label="Zoom in" onClick=${() => zoom(0.5)}>+</button>
         <button onClick=${back}>Back</button></span>
       <${Shown} view=${view} />
-      <button class="plain push" disabled=${!data} onClick=${() => data && download(`${sensor.sensor_id}.csv`, csv(seriesRows(within(data, view))))}>Export CSV</button>
+      <${Downloads} id=${sensor.sensor_id} view=${view} data=${data} />
     </div>
     ${error && !data && html`<${Problem} error=${error} retry=${reload} />`}
     ${error && data && html`<p class="wrong" role="alert">${error.message} What you see is from before. <button class="plain" onClick=${reload}>Try again</button></p>`}
@@ -197,16 +198,6 @@ function Charts({ sensor }) {
         <span class="wide"> Drag to zoom, double-click to go back, arrow keys move, + and − zoom.</span>
         <span class="legend"><span><i class="swatch value"></i>measured</span><span><i class="swatch band"></i>expected</span><span><i class="swatch span"></i>incident</span><span><i class="swatch flag"></i>flagged</span></span></p>`}
   </section>`;
-}
-
-/** What a view shows of a series. @param {Columns} data @param {TimeView} view @returns {Columns} */
-function within(data, view) {
-  const keep = data.time.map((t, i) => (t >= view.start && t <= view.end ? i : -1)).filter((i) => i >= 0);
-  /** @param {any} list */
-  const pick = (list) => list.constructor.from(keep, (/** @type {number} */ i) => list[i]);
-  const channels = Object.fromEntries(Object.entries(data.channels).map(([name, c]) => [name, Object.fromEntries(
-    Object.entries(c).map(([k, v]) => [k, ArrayBuffer.isView(v) ? pick(v) : v]))]));
-  return { ...data, time: pick(data.time), score: pick(data.score), rate: pick(data.rate), status: pick(data.status), channels: /** @type {any} */ (channels) };
 }
 
 /** The range in words, following the view. @param {{view: TimeView}} props */
@@ -259,5 +250,6 @@ export function SensorScreen({ id }) {
     ${sensor.data.last_seen ? html`<${Charts} sensor=${sensor.data} />` : html`<p class="nothing">This sensor has not sent a reading yet.</p>`}
     <section aria-labelledby="incidents-title"><div class="section-head"><h2 id="incidents-title">Incidents of this sensor</h2></div>
       ${list.length ? html`<ul class="lines">${list.map((i) => html`<${IncidentLine} key=${i.id} incident=${i} named=${false} />`)}</ul>`
-        : html`<p class="nothing">${incidents.loading ? 'Loading …' : 'None so far.'}</p>`}</section>`;
+        : html`<p class="nothing">${incidents.loading ? 'Loading …' : 'None so far.'}</p>`}</section>
+    ${sensor.data.last_seen && html`<${Flagged} sensor=${sensor.data} />`}`;
 }

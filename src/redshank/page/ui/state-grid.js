@@ -2,7 +2,6 @@
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part } from '../lib/api.js';
 import { count, plural } from '../lib/format.js';
-import { nameOf } from '../lib/fleet.js';
 import { useWidth } from '../lib/hooks.js';
 import { onTheme, palette, prepare } from '../lib/paint.js';
 import { navigate } from '../lib/router.js';
@@ -14,7 +13,8 @@ import { Mark } from './parts.js';
  */
 
 const CELL = 14;
-const PAGE = 1000;
+const PAGE = 25000;
+const STATES = /** @type {const} */ (['learning', 'normal', 'warning', 'anomaly']);
 
 /**
  * Every sensor's state, a page at a time.
@@ -30,9 +30,9 @@ function useCells(query, turn) {
       /** @type {Cell[]} */
       const all = [];
       for (let total = 1; all.length < total;) {
-        const page = await get('/sensors', { ...query, limit: PAGE, offset: all.length }, abort.signal);
-        total = page.sensors.length ? page.total : 0;
-        for (const s of page.sensors) all.push({ id: s.sensor_id, name: nameOf(s), site: s.site ?? '', status: s.status });
+        const page = /** @type {import('../lib/types').States} */ (await get('/sensors/states', { ...query, limit: PAGE, offset: all.length }, abort.signal));
+        total = page.sensor_id.length ? page.total : 0;
+        page.sensor_id.forEach((id, i) => all.push({ id, name: page.name[i] || id, site: page.site[i], status: STATES[page.status[i]] }));
         setCells((old) => (all.length >= old.length || all.length >= total ? [...all] : old));
       }
     };
