@@ -8,6 +8,7 @@ import pytest
 from redshank.detect.streaming import StreamingPool, StreamingSettings, kernels, learning
 
 PARTS = ("V", "Q", "S", "X", "F", "M")
+ADDS = {"L": 0.6, "A": 0.4}
 WEIGHT = {"V": 2, "Q": 1, "S": 1, "X": 1, "F": 1, "M": 1}
 SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.15, 0.25, 0.25, 0.2, 0.1, 0.05)
 
@@ -60,6 +61,8 @@ class SlowModel:
         rest = flat - self.basis.T @ (self.basis @ flat)
         q = np.sqrt((rest.reshape(-1, c) ** 2).mean(axis=0)) / self.q_scale
         for j in np.flatnonzero(seen):
+            self.level_now[j] += 0.05 * (y[j] - self.level_now[j])
+            self.activity_now[j] += 0.05 * (abs(y[j] - self.ring[j][0]) - self.activity_now[j])
             self.ring[j] = [y[j], *self.ring[j][:-1]]
         d = y - self.level
         self.x_memory += 0.4 * (self.precision @ d * self.x_norm - self.x_memory)
@@ -69,7 +72,16 @@ class SlowModel:
             "S": self.recalibrated(self.roughness("s", 30), self.s_drift),
             "F": self.recalibrated(self.roughness("f", 10), self.f_drift),
             "X": np.minimum(abs(self.x_memory) / self.x_scale, 30),
+            "L": self.outside("level"),
+            "A": self.outside("activity"),
         }
+
+    def outside(self, name):
+        """How far a slow mean is outside its usual range, in its widths."""
+        now, low, high, unit = (
+            getattr(self, f"{name}_{part}") for part in ("now", "low", "high", "unit")
+        )
+        return np.maximum(np.maximum(now - high, low - now), 0) * unit
 
     def roughness(self, name, rows):
         out = []
@@ -91,17 +103,33 @@ class SlowModel:
                 far = [np.linalg.norm(np.concatenate(self.window) - m) for m in self.centres]
                 self.smooth(k, min(far, default=0))
                 continue
-            for at, chosen in ((k, own), (6 + k, all_))[: 2 if k < 4 else 1]:
+            for at, chosen in ((k, own), (8 + k, all_))[: 2 if k < 4 else 1]:
                 chosen = [j for j in chosen if name != "V" or seen[j]]
                 if chosen:
                     self.smooth(at, pooled(name, part[name], chosen))
+        usual = self.usual(own)
+        return math.sqrt(
+            usual**2 + self.novelty("L", 0, part, own) + self.novelty("A", 1, part, own)
+        )
+
+    def usual(self, own):
         with_m = PARTS if self.shape.centres else PARTS[:-1]
-        measurements, everything = self.view(with_m, 0), self.view(PARTS[:4], 6)
+        measurements, everything = self.view(with_m, 0), self.view(PARTS[:4], 8)
         if not own:
             return everything
         if len(own) == self.c:
             return measurements
         return math.sqrt((measurements + 0.02) * (everything + 0.02)) - 0.02
+
+    def novelty(self, name, k, part, own):
+        """What level or activity adds to the square of the evidence."""
+        whole = pooled(name, part[name], own) if own else 0
+        by = max(self.strange_drift[k], 1)
+        size = min((whole / self.strange[k]) ** 2, 9 * by)
+        self.strange_drift[k] += (size - self.strange_drift[k]) / 1000
+        self.smooth(6 + k, whole / math.sqrt(by))
+        raised = max((self.evidence[6 + k] - self.mid[6 + k]) * self.span[6 + k], 0)
+        return (ADDS[name] * max(math.log1p(raised) - 1, 0)) ** 2
 
     def smooth(self, k, value):
         self.evidence[k] += 0.4 * (value - self.evidence[k])

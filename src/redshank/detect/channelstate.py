@@ -145,18 +145,20 @@ class Extremes:
     def __init__(self) -> None:
         self.channels = StructColumn("extremes_state")
 
-    def run(self, first: Times, values: Floats) -> Singles:
-        """Return rate per 8,640 rows (n, c), inf for values inside the range seen.
+    def run(self, first: Times, values: Floats) -> tuple[Singles, Singles]:
+        """Return rates per 8,640 rows, of records (n, c) and of the gross ones among them (n, c).
+
+        Both are inf for values inside the range seen.
 
         Args:
             first: (n,) number of the sensor's first channel.
             values: (n, c).
         """
-        rate = np.empty(values.shape, np.float32)
+        record, gross = np.empty((2, *values.shape), np.float32)
         n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
         least = ctypes.c_float(self.LEARN_ABOVE)
-        call("rs_extremes", n, c, first, values, least, self.channels.rows, rate)
-        return rate
+        call("rs_extremes", n, c, first, values, least, self.channels.rows, record, gross)
+        return record, gross
 
 
 class Change(IntFlag):

@@ -190,10 +190,11 @@ class Engine:
         interval, gap = self._rhythm.run(rows.slots, rows.time)
         first = self._slots.first[rows.slots]
         per_month = self._per_month(interval)
-        scores = self._groups.score(rows.slots, rows.time, rows.values)
+        records, gross = self._extremes.run(first, rows.values)
+        scores = self._groups.score(rows.slots, rows.time, rows.values, records)
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
         flat_rate = _shared(flat_rate, _FLAT_SHARE)
-        extreme_rate = _shared(self._extremes.run(first, rows.values), _EXTREME_SHARE)
+        extreme_rate = _shared(gross, _EXTREME_SHARE)
         change = self._changes.run(first, rows.time, rows.values, interval, self._units(layout))
         rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))

@@ -114,27 +114,32 @@ class Groups:
             self._pools[width].prime(int(self._in_pool[k][slot]), time, part)
             start += width
 
-    def score(self, slots: Ints, time: Times, values: Floats) -> GroupScores:
+    def score(self, slots: Ints, time: Times, values: Floats, records: Singles) -> GroupScores:
         """Scores of rows in arrival order; all sensors have exactly the channels of ``values``."""
         numbers = np.unique(self._shape[slots])
         if len(numbers) == 1:
-            return self._score(self._shapes[numbers[0]], slots, time, values)
+            return self._score(self._shapes[numbers[0]], slots, time, values, records)
         out = _nothing(*values.shape)
         for number in numbers:
             rows = np.flatnonzero(self._shape[slots] == number)
-            part = self._score(self._shapes[number], slots[rows], time[rows], values[rows])
+            chosen = slots[rows], time[rows], values[rows], records[rows]
+            part = self._score(self._shapes[number], *chosen)
             for name in GroupScores.__slots__:
                 getattr(out, name)[rows] = getattr(part, name)
         return out
 
-    def _score(self, widths: Widths, slots: Ints, time: Times, values: Floats) -> GroupScores:
+    def _score(
+        self, widths: Widths, slots: Ints, time: Times, values: Floats, records: Singles
+    ) -> GroupScores:
         """Rows of sensors whose channels are grouped in the same way."""
         out = _nothing(*values.shape)
         start = 0
         for k, width in enumerate(widths):
             columns = slice(start, start + width)
             part = np.ascontiguousarray(values[:, columns])
-            scores = self._pools[width].score(self._in_pool[k][slots], time, part)
+            scores = self._pools[width].score(
+                self._in_pool[k][slots], time, part, records[:, columns]
+            )
             out.forecast[:, columns] = scores.forecast
             rarer = scores.rate < out.rate
             out.rate[rarer] = scores.rate[rarer]

@@ -39,8 +39,8 @@ JUMPED = 4.0
 INVOLVED = 0.2
 """Share of the evidence from which on another channel takes part in an event."""
 
-_STUCK = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
-_NOISE = frozenset({Cause.NOISE, Cause.BURST})
+_STUCK = frozenset({Cause.STUCK, Cause.FREEZE, Cause.CALM, Cause.FLAT_LINE})
+_NOISE = frozenset({Cause.NOISE, Cause.BURST, Cause.ACTIVE})
 _FAULTS = frozenset({"stuck", "saturation", "wrong unit", "dropout", "spike"})
 _IMPOSSIBLE = Flag.GROSS_RANGE | Flag.SENTINEL | Flag.UNIT | Flag.NOT_FINITE
 

@@ -20,8 +20,12 @@ enum {
     SHORT_RING = 10,  /* rows of the short one */
     FIRST_FIT = 256,  /* rows before the first model */
     KEPT = 2048,      /* rows kept for later fits */
-    PARTS = 6,        /* V Q S X F M; the first four also over all channels */
-    VIEWS = 10,       /* 6 of the measurements, 4 of all channels */
+    USUAL = 6,        /* V Q S X F M: how a row fits to what is usual */
+    LEVEL = USUAL,    /* L A: how far level and activity are outside what was seen */
+    PARTS = 8,
+    VIEWS = 12,       /* 8 of the measurements, V Q S X of all channels */
+    RECORD = VIEWS,   /* what records add stands behind the views */
+    TERMS = 13,
     BODY = 96,        /* bins of the body histogram */
     PEAKS = 64,       /* bins of a peak histogram */
     SHAPES = 6        /* tail shapes */
@@ -44,6 +48,8 @@ typedef struct {
     float *slow;                                        /* [c], follows window directly */
     float *ring;                                        /* [RING][c], newest first */
     float *q_drift, *s_drift, *f_drift;
+    float *now[2], *low[2], *high[2], *unit[2]; /* [c] of L and A: slow mean, its usual range */
+    float *strange, *strange_drift;             /* [2] size of pooled L and A, and its growth */
     float *level, *covariance, *precision, *x_norm, *x_memory;
     float *evidence; /* [VIEWS] */
     float *blame;    /* [c] */
@@ -82,12 +88,12 @@ typedef struct {
 typedef struct {
     float *forecast, *value, *seen; /* normalised; seen is 1 where a value came */
     float *part[PARTS];             /* a component per channel, then its power for pooling */
+    float *record;                  /* how rare the channel's value is as a record, else 0 */
     float *noisy;                   /* sign of roughness: above or below its middle */
     float *noisy_short;
     float *spare;                   /* [window] */
     float *blame;
     float shape;                    /* distance to the nearest centre (part M before scaling) */
-    float pooled[VIEWS];
     int observed;
 } Row;
 
@@ -98,15 +104,22 @@ void row_view(const Shape *shape, float *scratch, Row *row);
 
 void model_observe(const Shape *shape, Model *model, const double *values, Row *row);
 void model_scale(const Shape *shape, Model *model, Row *row, int learn);
-void model_pool(const Shape *shape, Model *model, const float *measured, Row *row);
+void model_pool(const Shape *shape, Model *model, const float *measured, Row *row, int learn);
 float model_judge(const Shape *shape, const Model *model, const float *evidence, int views,
-                  float *parts);
+                  float record, float *parts);
 void model_blame(const Shape *shape, Model *model, const float *measured, const float *parts,
                  Row *row);
 void model_learn(const Shape *shape, Model *model, const Row *row, double *workspace);
 void model_advance(const Shape *shape, Model *model, const Row *row);
 void model_renew(const Shape *shape, Model *model, double *workspace);
 int views_of(const Shape *shape, const float *measured);
+
+void novelty_observe(const Shape *shape, Model *model, Row *row);
+void novelty_scale(const Shape *shape, const Model *model, Row *row);
+void novelty_pool(const Shape *shape, Model *model, const float *measured, Row *row, int learn);
+float novelty_add(const Model *model, const float *evidence, float usual, float record,
+                  float *parts);
+float record_of(const Shape *shape, const float *rates, const float *measured, Row *row);
 
 void stage_clear(Stage *stage);
 void stage_seed(Stage *stage, const float *evidence, int rows);

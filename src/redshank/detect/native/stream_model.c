@@ -17,7 +17,7 @@
 #define RENEW 32            /* rows between inversions */
 #define VIEW_FLOOR .02f
 
-static const float WEIGHT[VIEWS] = {2, 1, 1, 1, 1, 1, 2, 1, 1, 1};
+static const float WEIGHT[VIEWS] = {2, 1, 1, 1, 1, 1, 0, 0, 2, 1, 1, 1};
 
 static inline float clip(float x, float low, float high) {
     return x < low ? low : (x > high ? high : x);
@@ -89,6 +89,14 @@ void model_view(const Shape *shape, char *block, Model *m) {
     TAKE(q_drift, float, c);
     TAKE(s_drift, float, c);
     TAKE(f_drift, float, c);
+    for (int k = 0; k < 2; k++) {
+        TAKE(now[k], float, c);
+        TAKE(low[k], float, c);
+        TAKE(high[k], float, c);
+        TAKE(unit[k], float, c);
+    }
+    TAKE(strange, float, 2);
+    TAKE(strange_drift, float, 2);
     TAKE(level, float, c);
     TAKE(covariance, float, c * c);
     TAKE(precision, float, c * c);
@@ -102,7 +110,7 @@ void model_view(const Shape *shape, char *block, Model *m) {
 #undef TAKE
 }
 
-int row_floats(const Shape *shape) { return 12 * shape->channels + 2 * shape->window; }
+int row_floats(const Shape *shape) { return 15 * shape->channels + 2 * shape->window; }
 
 void row_view(const Shape *shape, float *scratch, Row *row) {
     const int c = shape->channels;
@@ -110,10 +118,11 @@ void row_view(const Shape *shape, float *scratch, Row *row) {
     row->value = scratch + c;
     row->seen = scratch + 2 * c;
     for (int k = 0; k < PARTS; k++) row->part[k] = scratch + (3 + k) * c;
-    row->noisy = scratch + 9 * c;
-    row->noisy_short = scratch + 10 * c;
-    row->blame = scratch + 11 * c;
-    row->spare = scratch + 12 * c;
+    row->record = scratch + (3 + PARTS) * c;
+    row->noisy = row->record + c;
+    row->noisy_short = row->noisy + c;
+    row->blame = row->noisy_short + c;
+    row->spare = row->blame + c;
 }
 
 /* Forecast from the rows before, then the normalised values; missing ones take the forecast. */
@@ -244,6 +253,7 @@ static void shape_memory(const Shape *shape, const Model *m, Row *row) {
 void model_observe(const Shape *shape, Model *m, const double *values, Row *row) {
     take_row(shape, m, values, row);
     residuals(shape, row);
+    novelty_observe(shape, m, row);
     reconstruction(shape, m, row);
     if (row->observed) advance_ring(shape, m, row);
     roughness(shape, m, row);
@@ -290,6 +300,7 @@ void model_scale(const Shape *shape, Model *m, Row *row, int learn) {
     recalibrate(row->part[1], m->q_drift, c, learn);
     recalibrate(row->part[2], m->s_drift, c, learn);
     recalibrate(row->part[4], m->f_drift, c, learn);
+    novelty_scale(shape, m, row);
 }
 
 static void raise_powers(const Shape *shape, Row *row) {
@@ -318,7 +329,7 @@ int views_of(const Shape *shape, const float *measured) {
 }
 
 /* Components over channels: fourth-power mean (Q: root mean square), then smoothed over rows. */
-void model_pool(const Shape *shape, Model *m, const float *measured, Row *row) {
+void model_pool(const Shape *shape, Model *m, const float *measured, Row *row, int learn) {
     const int c = shape->channels, views = views_of(shape, measured);
     const float outputs = total(measured, c), seen = dot(measured, row->seen, c);
     raise_powers(shape, row);
@@ -332,14 +343,12 @@ void model_pool(const Shape *shape, Model *m, const float *measured, Row *row) {
             smooth(m->evidence + PARTS + k, pool_of(k, total(row->part[k], c), everything));
     }
     smooth(m->evidence + 5, row->shape);
+    novelty_pool(shape, m, measured, row, learn);
 }
 
-static float view_of(const Model *m, const float *evidence, int from, int to, int skip,
-                     float *parts) {
+static float view_of(const Model *m, const float *evidence, int from, int to, float *parts) {
     float sum = 0, weight = 0;
     for (int k = from; k < to; k++) {
-        parts[k] = 0;
-        if (k == skip) continue;
         const float raised = (evidence[k] - m->mid[k]) * m->span[k];
         const float n = raised > 0 ? log1pf(raised) : 0;
         parts[k] = WEIGHT[k] * n * n;
@@ -349,16 +358,22 @@ static float view_of(const Model *m, const float *evidence, int from, int to, in
     return sqrtf(sum / weight);
 }
 
+static float usual_of(const Shape *shape, const Model *m, const float *evidence, int views,
+                      float *parts) {
+    const int last = shape->centres ? USUAL : USUAL - 1;
+    if (views == 1) return view_of(m, evidence, 0, last, parts);
+    const float all = view_of(m, evidence, PARTS, VIEWS, parts);
+    if (views == 0) return all;
+    const float own = view_of(m, evidence, 0, last, parts);
+    return sqrtf((own + VIEW_FLOOR) * (all + VIEW_FLOOR)) - VIEW_FLOOR;
+}
+
 /* Current evidence x, and what each component adds to it. */
 float model_judge(const Shape *shape, const Model *m, const float *evidence, int views,
-                  float *parts) {
-    const int last = shape->centres ? PARTS : PARTS - 1;
-    memset(parts, 0, sizeof(float) * VIEWS);
-    if (views == 1) return view_of(m, evidence, 0, last, -1, parts);
-    const float all = view_of(m, evidence, PARTS, VIEWS, -1, parts);
-    if (views == 0) return all;
-    const float own = view_of(m, evidence, 0, last, -1, parts);
-    return sqrtf((own + VIEW_FLOOR) * (all + VIEW_FLOOR)) - VIEW_FLOOR;
+                  float record, float *parts) {
+    memset(parts, 0, sizeof(float) * TERMS);
+    const float usual = usual_of(shape, m, evidence, views, parts);
+    return novelty_add(m, evidence, usual, record, parts);
 }
 
 /* Share the evidence of this row out to the channels, smoothed like the evidence itself. */
@@ -367,9 +382,10 @@ void model_blame(const Shape *shape, Model *m, const float *measured, const floa
     const int c = shape->channels;
     float *restrict blame = row->blame;
     memset(blame, 0, sizeof(float) * (size_t)c);
-    for (int k = 0; k < VIEWS; k++) {
+    for (int k = 0; k < TERMS; k++) {
         if (parts[k] <= 0) continue;
-        const float *restrict part = row->part[k < PARTS ? k : k - PARTS];
+        const float *restrict part =
+            k == RECORD ? row->record : row->part[k < PARTS ? k : k - PARTS];
         const int everywhere = k >= PARTS || k == 5;
         const float sum = everywhere ? total(part, c) : dot(part, measured, c);
         if (!(sum > 0)) continue;

@@ -13,6 +13,7 @@
 
 enum { GOES_ON = 0, FIT_DUE = 1, OPINION_ENDS = 2, BUFFER_FULL = 3 };
 enum { CAUSES_S = 3, CAUSES_F = 5, CAUSES_X = 7, CAUSES_M = 8 };
+enum { CAUSES_RECORD = 10, CAUSES_L = 11, CAUSES_A = 12 };
 
 /* What belongs to a sensor whatever its model. */
 typedef struct {
@@ -30,6 +31,7 @@ typedef struct {
 typedef struct {
     const double *values;
     const int64_t *time;
+    const float *records; /* return rates of values outside everything seen; NULL: none */
     float *score, *rate, *contributions, *forecast;
     uint8_t *cause;
 } Rows;
@@ -113,37 +115,51 @@ static void read_measured(const Shape *shape, const Core *core, float *measured)
 }
 
 static float model_row(const Shape *shape, Model *m, const double *values, const float *measured,
-                       Row *row, float *parts, double *workspace) {
+                       float record, Row *row, float *parts, double *workspace) {
     model_observe(shape, m, values, row);
     model_scale(shape, m, row, 1);
-    model_pool(shape, m, measured, row);
-    const float x = model_judge(shape, m, m->evidence, views_of(shape, measured), parts);
+    model_pool(shape, m, measured, row, 1);
+    const int views = views_of(shape, measured);
+    const float x = model_judge(shape, m, m->evidence, views, record, parts);
     model_blame(shape, m, measured, parts, row);
     model_learn(shape, m, row, workspace);
     model_advance(shape, m, row);
     return x;
 }
 
-static int leans_up(const Shape *shape, const float *part, const float *sign) {
+static int largest(const Shape *shape, const float *part) {
     int most = 0;
     for (int j = 1; j < shape->channels; j++)
         if (part[j] > part[most]) most = j;
-    return sign[most] >= 0;
+    return most;
 }
 
-/* Which component adds most now: 0 none, 1 V, 2 Q, 3/4 S up/down, 5/6 F up/down, 7 X, 8 M. */
-static uint8_t cause_of(const Shape *shape, const float *parts, const Row *row) {
+static int leans_up(const Shape *shape, const float *part, const float *sign) {
+    return sign[largest(shape, part)] >= 0;
+}
+
+static int calmer(const Shape *shape, const Model *m, const float *part) {
+    const int most = largest(shape, part);
+    return m->now[1][most] < m->low[1][most];
+}
+
+/* Which component adds most now: 0 none, 1 V, 2 Q, 3/4 S up/down, 5/6 F up/down, 7 X, 8 M,
+ * 10 a record, 11 L, 12/13 A up/down. */
+static uint8_t cause_of(const Shape *shape, const Model *m, const float *parts, const Row *row) {
     float most = 0;
     int cause = -1;
     for (int k = 0; k < PARTS; k++) {
         const float part = parts[k] + (k < 4 ? parts[PARTS + k] : 0);
         if (part > most) most = part, cause = k;
     }
+    if (parts[RECORD] > most) return CAUSES_RECORD;
     switch (cause) {
         case 2: return (uint8_t)(CAUSES_S + !leans_up(shape, row->part[2], row->noisy));
         case 3: return CAUSES_X;
         case 4: return (uint8_t)(CAUSES_F + !leans_up(shape, row->part[4], row->noisy_short));
         case 5: return CAUSES_M;
+        case LEVEL: return CAUSES_L;
+        case LEVEL + 1: return (uint8_t)(CAUSES_A + calmer(shape, m, row->part[LEVEL + 1]));
         default: return (uint8_t)(cause + 1);
     }
 }
@@ -167,7 +183,7 @@ typedef struct {
     Row row;
     float *measured;
     double *workspace;
-    float parts[VIEWS];
+    float parts[TERMS];
 } Bench;
 
 static void score_row(Bench *b, Model *m, Model *older, const Core *core, const Rows *rows,
@@ -175,14 +191,17 @@ static void score_row(Bench *b, Model *m, Model *older, const Core *core, const 
     const Shape *shape = &b->shape;
     const int c = shape->channels;
     const double *values = rows->values + i * c;
-    float older_parts[VIEWS], x;
+    float older_parts[TERMS], past = 0;
     note_levels(shape, core, values, b->measured);
-    const float past =
-        older ? model_row(shape, older, values, b->measured, &b->row, older_parts, b->workspace) : 0;
-    x = model_row(shape, m, values, b->measured, &b->row, b->parts, b->workspace);
+    const float *rates = rows->records ? rows->records + i * c : NULL;
+    const float record = record_of(shape, rates, b->measured, &b->row);
+    if (older)
+        past = model_row(shape, older, values, b->measured, record, &b->row, older_parts,
+                         b->workspace);
+    float x = model_row(shape, m, values, b->measured, record, &b->row, b->parts, b->workspace);
     if (older) x = sqrtf((x + OPINION_FLOOR) * (past + OPINION_FLOOR)) - OPINION_FLOOR;
     rows->score[i] = stage_row(core->stage, x, rows->rate + i);
-    rows->cause[i] = cause_of(shape, b->parts, &b->row);
+    rows->cause[i] = cause_of(shape, m, b->parts, &b->row);
     write_shares(shape, m, older, rows->contributions + i * c);
     write_forecast(shape, m, &b->row, rows->forecast + i * c);
     *evidence = x;
@@ -260,10 +279,11 @@ API int64_t rs_stream_scratch(int channels) {
  * stopped. Returns how many groups stopped early or need their owner. */
 API int64_t rs_stream_score(int channels, Slot *slots, int64_t groups, const int32_t *group,
                             int64_t *from, const int64_t *to, const int64_t *order,
-                            const int64_t *time, const double *values, float *score, float *rate,
+                            const int64_t *time, const double *values, const float *records,
+                            float *score, float *rate,
                             float *contributions, float *forecast, uint8_t *cause,
                             uint8_t *event, char *scratch) {
-    const Rows rows = {values, time, score, rate, contributions, forecast, cause};
+    const Rows rows = {values, time, records, score, rate, contributions, forecast, cause};
     Bench b;
     int64_t stopped = 0;
     bench_make(&b, channels, scratch);
@@ -306,7 +326,7 @@ API void rs_stream_levels(int channels, char *block, const double *values, int64
     read_measured(&shape, &core, measured);
 }
 
-/* Unscaled components of a history: per row V Q S X F M seen (c each) and the shape distance.
+/* Unscaled components of a history: per row V Q S X F M L A seen (c each) and the shape distance.
  * The block holds what is fitted so far; its running state is the last row's afterwards. */
 API void rs_stream_observe(int channels, char *block, const double *values, int64_t rows,
                            float *out, char *scratch) {
@@ -345,7 +365,7 @@ API void rs_stream_pool(int channels, char *block, const float *components, cons
         for (int j = 0; j < c; j++) b.row.observed += b.row.seen[j] > 0;
         b.row.shape = line[(PARTS + 1) * c];
         model_scale(&b.shape, &m, &b.row, 0);
-        model_pool(&b.shape, &m, measured, &b.row);
+        model_pool(&b.shape, &m, measured, &b.row, 0);
         memcpy(out + t * VIEWS, m.evidence, sizeof m.evidence[0] * VIEWS);
     }
 }
@@ -356,10 +376,10 @@ API void rs_stream_judge(int channels, char *block, const float *pooled, const f
     const Shape shape = stream_shape(channels);
     const int views = views_of(&shape, measured);
     Model m;
-    float parts[VIEWS];
+    float parts[TERMS];
     model_view(&shape, block, &m);
     for (int64_t t = 0; t < rows; t++)
-        out[t] = model_judge(&shape, &m, pooled + t * VIEWS, views, parts);
+        out[t] = model_judge(&shape, &m, pooled + t * VIEWS, views, 0, parts);
 }
 
 /* A fresh alarm stage that has lived through this evidence. */
@@ -386,8 +406,9 @@ API void rs_stream_offsets(int channels, int64_t *out) {
     model_view(&shape, NULL, &m);
     const void *all[] = {m.mean, m.scale, m.weights, m.basis, m.v_scale, m.q_scale, m.x_scale,
                          m.s_mid, m.s_up, m.s_low, m.f_mid, m.f_up, m.f_low, m.mid, m.span,
-                         m.window, m.slow, m.ring, m.q_drift, m.s_drift, m.f_drift, m.level,
-                         m.covariance, m.precision, m.x_norm, m.x_memory, m.evidence, m.blame,
+                         m.window, m.slow, m.ring, m.q_drift, m.s_drift, m.f_drift, m.now[0],
+                         m.low[0], m.high[0], m.unit[0], m.now[1], m.low[1], m.high[1],
+                         m.unit[1], m.strange, m.strange_drift, m.level, m.covariance, m.precision, m.x_norm, m.x_memory, m.evidence, m.blame,
                          m.centres, m.rank, m.rows};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) out[k] = (int64_t)(intptr_t)all[k];
 }

@@ -19,6 +19,8 @@ Marks = NDArray[np.bool_]
 _LARGEST = 1e100
 _ROUNDS = 8
 _SHAPES_FROM = 2048
+_SPAN_FLOOR = np.array([0.2] * 6 + [0.05] * 2 + [0.2] * 4)
+"""Least distance of a component's 99 % quantile from its median, V Q S X F M L A V Q S X."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,15 @@ def _standardise(job: _Fit, leverage: Singles, measured: Singles) -> Singles:
     components[:, :c] /= np.maximum(1 - leverage, 0.1)[:, None]
     settled = job.trusted & (np.arange(n) >= min(30, n // 4))
     _put_scales(job, components, settled)
-    for name in ("q_drift", "s_drift", "f_drift"):
+    for name in ("q_drift", "s_drift", "f_drift", "strange_drift"):
         job.put(name, 1.0)
     pooled = kernels.pool(shape, job.block, components, measured)
     typical = pooled[settled & (np.arange(n) >= n // 4)]
     mid, high = np.quantile(typical if len(typical) else pooled, [0.5, 0.99], axis=0)
     job.put("mid", mid)
-    job.put("span", 1 / np.maximum(high - mid, 0.2))
+    job.put("span", 1 / np.maximum(high - mid, _SPAN_FLOOR))
+    strange = pooled[settled][:, 6:8]
+    job.put("strange", np.maximum(np.sqrt((strange * strange).mean(axis=0)), 0.01))
     return kernels.judge(shape, job.block, pooled, measured)
 
 
@@ -173,7 +177,7 @@ def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
     c = job.shape.channels
     rows = components[settled] if settled.any() else components
     part = [rows[:, k * c : (k + 1) * c] for k in range(PARTS + 1)]
-    seen = np.maximum(part[6].sum(axis=0), 1)
+    seen = np.maximum(part[PARTS].sum(axis=0), 1)
     squares = part[0] ** 2
     rms = np.sqrt(squares.sum(axis=0) / seen)
     heavy = (np.einsum("ij,ij->j", squares, squares) / seen / 3) ** 0.25
@@ -184,6 +188,17 @@ def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
     )
     for name, k in (("s", 2), ("f", 4)):
         _put_sides(job, name, part[k])
+    for name, k in (("level", 6), ("activity", 7)):
+        _put_range(job, name, part[k])
+    job.put("strange", np.ones(2))
+
+
+def _put_range(job: _Fit, name: str, slow: Singles) -> None:
+    """Where a slow mean usually lies; its width is the unit of what is outside."""
+    low, high = np.quantile(slow, [0.01, 0.99], axis=0)
+    job.put(f"{name}_low", low)
+    job.put(f"{name}_high", high)
+    job.put(f"{name}_unit", 1 / np.maximum(high - low, 0.1))
 
 
 def _put_sides(job: _Fit, name: str, roughness: Singles) -> None:

@@ -18,8 +18,8 @@ FIRST_FIT = 256
 """Rows before the first model."""
 KEPT = 2048
 """Rows kept for later fits."""
-PARTS = 6
-VIEWS = 10
+PARTS = 8
+VIEWS = 12
 DISTRUST = np.uint16(0x8000)
 """Top bit of stored evidence: the row was itself an anomaly."""
 STORED = np.float32(4096)
@@ -61,6 +61,16 @@ FIELDS = (
     "q_drift",
     "s_drift",
     "f_drift",
+    "level_now",
+    "level_low",
+    "level_high",
+    "level_unit",
+    "activity_now",
+    "activity_low",
+    "activity_high",
+    "activity_unit",
+    "strange",
+    "strange_drift",
     "level",
     "covariance",
     "precision",
@@ -142,7 +152,7 @@ def score(
     table: NDArray[np.void],
     groups: tuple[Ints, Times, Times],
     order: Times,
-    rows: tuple[Times, Floats],
+    rows: tuple[Times, Floats, Singles],
     out: Scores,
     scratch: Bytes,
 ) -> tuple[int, Bytes]:
@@ -152,7 +162,7 @@ def score(
         table: slots, dtype :data:`SLOT`.
         groups: (g,) slot, first and end of its rows within ``order``; the first is moved on.
         order: (n,) row numbers, those of one slot together and in order of arrival.
-        rows: times (n,) and values (n, c).
+        rows: times (n,), values (n, c) and return rates of records (n, c).
 
     Returns:
         How many groups stopped for their owner, and (g,) why each did.
@@ -189,14 +199,14 @@ def levels(shape: Layout, core: Bytes, values: Floats) -> Singles:
 
 
 def observe(shape: Layout, model: Bytes, values: Floats) -> Singles:
-    """(n, 7 c + 1) unscaled components of a history: V Q S X F M seen, shape distance."""
+    """(n, 9 c + 1) unscaled components of a history: V Q S X F M L A seen, shape distance."""
     out = np.zeros((len(values), (PARTS + 1) * shape.channels + 1), np.float32)
     _call("observe", shape, model, values, len(values), out, _scratch(shape))
     return out
 
 
 def pool(shape: Layout, model: Bytes, components: Singles, measured: Singles) -> Singles:
-    """(n, 10) pooled, smoothed components of a history."""
+    """(n, 12) pooled, smoothed components of a history."""
     out = np.empty((len(components), VIEWS), np.float32)
     args = (components, measured, len(components), out, _scratch(shape))
     _call("pool", shape, model, *args)

@@ -29,12 +29,19 @@ def fit_prefix(
 ) -> Singles:
     """Fit on a whole history; the alarm stage lives through its last three quarters.
 
+    Nobody has looked through the history, so rows that stand out under a first model are left out
+    of the final one.
+
     Returns:
         (n,) evidence of the history.
     """
     measured = kernels.levels(shape, core, values)
     trusted = np.ones(len(values), np.bool_)
     evidence = fit(shape, settings, model, values, trusted, measured)
+    usual = ~_outstanding(evidence, settings)
+    if not usual.all():
+        model[:] = 0
+        evidence = fit(shape, settings, model, values, usual, measured)
     kernels.replay(core, _later(evidence))
     return evidence
 
@@ -85,6 +92,14 @@ class _Kept:
         self.scale = np.frombuffer(ring, np.float64, c, 8 * c)
         self.values = np.frombuffer(ring, np.float16, KEPT * c, 16 * c).reshape(KEPT, c)
         self.evidence = np.frombuffer(ring, np.uint16, KEPT, 16 * c + 2 * KEPT * c)
+
+
+def _outstanding(evidence: Singles, settings: StreamingSettings) -> NDArray[np.bool_]:
+    """(n,) rows around evidence far above what most of a history has."""
+    out = evidence > settings.outstanding * np.quantile(evidence, 1 - settings.most_outstanding)
+    around = np.ones(2 * settings.around + 1)
+    marks: NDArray[np.bool_] = np.convolve(out, around)[settings.around : -settings.around] > 0
+    return marks
 
 
 def _later(evidence: Singles) -> Singles:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from redshank.core.batch import Bytes, Floats, Ints, Times
+from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.detect import native
 from redshank.detect.streaming import kernels, learning, packing
 from redshank.detect.streaming.arena import Arena
@@ -105,13 +105,17 @@ class StreamingPool:
 
     # --- rows ------------------------------------------------------------------------------
 
-    def score(self, slots: Ints, time: Times, values: Floats) -> Scores:
+    def score(
+        self, slots: Ints, time: Times, values: Floats, records: Singles | None = None
+    ) -> Scores:
         """Score rows, then learn from each, in order of arrival.
 
         Args:
             slots: (n,) sensor of each row.
             time: (n,) microseconds, UTC; kept for :meth:`history` only.
             values: (n, c) NaN or infinite = missing.
+            records: (n, c) return rates of values outside everything seen, per 8,640 rows; inf
+                where a value is none. None for no such test.
 
         Raises:
             ValueError: shapes do not fit, or a slot is not in use.
@@ -119,13 +123,18 @@ class StreamingPool:
         slots = native.contiguous(slots, np.int32)
         time = native.contiguous(time, np.int64)
         values = native.contiguous(values, np.float64)
+        if records is None:
+            records = np.full(values.shape, np.inf, np.float32)
+        records = native.contiguous(records, np.float32)
         self._check_rows(slots, time, values)
+        if records.shape != values.shape:
+            raise ValueError(f"records: shape {records.shape} beside values of {values.shape}")
         out = _empty_scores(len(slots), self.channels)
         groups, order = _grouped(slots)
         self._make_buffers(groups.slot)
         while len(groups.slot):
             stopped, event = kernels.score(
-                self._shape, self._table, groups, order, (time, values), out, self._scratch
+                self._shape, self._table, groups, order, (time, values, records), out, self._scratch
             )
             if not stopped:
                 break

@@ -31,7 +31,13 @@ class Cause(IntEnum):
     FLAT_LINE = 9
     """A channel has held one value for too long; found beside the streaming score."""
     EXTREME = 10
-    """A channel is far outside everything seen; found beside the streaming score."""
+    """A channel is outside everything seen."""
+    LEVEL = 11
+    """The level is outside the range that it had."""
+    ACTIVE = 12
+    """The values move more from row to row than they ever did."""
+    CALM = 13
+    """The values move less from row to row than they ever did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,19 @@ class StreamingSettings:
         energy: part of the variance of the windows that their subspace keeps, 0 to 1.
         long_run: rows of raised evidence after which a run is left out of later fits.
         most_masked: part of the history that may be left out, 0 to 1.
+        most_outstanding: part of a first history that may be anomalous, 0 to 1.
+        outstanding: evidence from which rows of it are taken to be so, in units of the evidence
+            that the other rows stay below.
+        around: rows on both sides of them that are left out as well.
     """
 
     ridge: float = 10.0
     energy: float = 0.9
     long_run: int = 300
     most_masked: float = 0.75
+    most_outstanding: float = 0.1
+    outstanding: float = 1.5
+    around: int = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
