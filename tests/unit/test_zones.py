@@ -1,4 +1,4 @@
-"""Time zones: offsets from UTC as the IANA database has them, whatever the machine's own zone is."""
+"""Time zones: offsets from UTC as the IANA database has them; the machine's own zone is nothing."""
 
 from datetime import UTC, datetime
 

@@ -53,6 +53,16 @@ def test_owner_and_bounds_are_set_and_shown(watched):
     assert changed["channels"]["flow"]["minimum"] == 0
 
 
+def test_a_time_zone_is_set_by_its_name(watched):
+    path = "/sensors/greenhouse-1"
+    changed = watched.call("PATCH", path, json={"timezone": "Europe/Berlin"}).json()
+    assert changed["timezone"] == "Europe/Berlin"
+    refused = watched.call("PATCH", path, json={"timezone": "Berlin"})
+    assert refused.status_code == 422
+    assert "is not a time zone: use a name such as Europe/Berlin" in refused.text
+    assert watched.call("PATCH", path, json={"timezone": ""}).json()["timezone"] == ""
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "reason"),
     [
