@@ -4,6 +4,7 @@
     python3 dev.py demo         set up, then replay a week of real sensors and open the page
     python3 dev.py test         set up, then run the tests (further arguments go to pytest)
     python3 dev.py rings        set up, then run the tests that need real servers, and the faults
+    python3 dev.py fuzz         set up, then fuzz all decoders for a minute (--seconds, --only)
     python3 dev.py lint         style, format and types
     python3 dev.py redshank …   set up, then any command of redshank, e.g. "doctor"
     python3 dev.py setup        set up only
@@ -40,6 +41,7 @@ LOCKS = {
     "bench": ["pyproject.toml", "--extra", "bench"],
     "test": ["--group", "pyproject.toml:test"],
     "fuzz": ["--group", "pyproject.toml:fuzz"],
+    "fuzzer": ["--group", "pyproject.toml:fuzzer"],
     "browser": ["--group", "pyproject.toml:browser"],
     "lint": ["--group", "pyproject.toml:lint"],
     "build": ["--group", "pyproject.toml:build"],
@@ -61,6 +63,7 @@ def main(arguments: list[str]) -> int:
         "lint": lint,
         "redshank": redshank,
         "rings": rings,
+        "fuzz": fuzz,
         "setup": lambda rest: set_up("run"),
         "docs": docs,
         "lock": lock,
@@ -123,11 +126,10 @@ def units() -> int:
 
 
 def services() -> int:
-    """Against real servers and a real browser."""
-    if not required() and not has_browser():
-        print("services ring left out: it needs a browser; apt-get install chromium (or the like)")
-        return 0
-    set_up("run", "test", "browser")
+    """Against those of the real servers, and of the browsers, that are here."""
+    tell_missing()
+    # What drives a browser is large; tests that need one are left out with a line that says so.
+    set_up("run", "test", *(["browser"] if required() or has_browser() else []))
     return pytest("-rs", "tests/services")
 
 
@@ -135,6 +137,24 @@ def faults() -> int:
     """Kills, cuts and breaks the service on purpose."""
     set_up("run", "test", "fuzz")
     return pytest("-rs", "tests/faults")
+
+
+def tell_missing() -> None:
+    """Say what is not here, and how to get it, before the tests that need it are left out."""
+    here = {
+        "a browser: apt-get install chromium": has_browser(),
+        "mosquitto: apt-get install mosquitto": has_program("mosquitto", "REDSHANK_TEST_MQTT_URL"),
+        "telegraf: see https://docs.influxdata.com/telegraf/v1/install, or set "
+        "REDSHANK_TEST_TELEGRAF": has_program("telegraf", "REDSHANK_TEST_TELEGRAF"),
+    }
+    for what in [text for text, found in here.items() if not found]:
+        print(f"not here, so its tests are {'failing' if required() else 'left out'}: {what}")
+
+
+def fuzz(rest: list[str]) -> int:
+    """Everything that reads bytes from outside, guided by coverage; where there is an atheris."""
+    set_up("run", "test", "fuzzer")
+    return run(PYTHON, ROOT / "tests" / "fuzz" / "fuzz_decoders.py", *rest)
 
 
 def page() -> int:
@@ -149,6 +169,12 @@ def page() -> int:
 def required() -> bool:
     """Whether a missing server is a failure, as it is in CI."""
     return os.environ.get("REDSHANK_REQUIRE_SERVICES") == "1"
+
+
+def has_program(name: str, setting: str) -> bool:
+    """Whether a server is in the path, where only root looks too, or a setting says where."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    return bool(os.environ.get(setting)) or shutil.which(name, path=path) is not None
 
 
 def has_browser() -> bool:

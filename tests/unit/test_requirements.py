@@ -18,7 +18,10 @@ WANTED = {
     "run": PROJECT["project"]["dependencies"],
     "bench": PROJECT["project"]["dependencies"]
     + PROJECT["project"]["optional-dependencies"]["bench"],
-    **{name: GROUPS[name] for name in ("test", "fuzz", "browser", "lint", "build", "compiler")},
+    **{
+        name: GROUPS[name]
+        for name in ("test", "fuzz", "fuzzer", "browser", "lint", "build", "compiler")
+    },
 }
 
 
