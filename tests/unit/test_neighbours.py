@@ -1,20 +1,24 @@
 """Neighbours: a change that they share is an event, one that nobody shares is a fault."""
 
 from concurrent.futures import Future
+from math import asin, atan2, cos, degrees, radians, sin
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch
 from redshank.core.clock import MINUTE, SECOND, FakeClock
+from redshank.core.geography import EARTH_KM, degrees_around, kilometres
 from redshank.core.ports import Parcel
 from redshank.core.queries import Incidents, SensorSeries
 from redshank.core.records import Flag, SensorInfo
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline.budget import Budget
-from redshank.pipeline.neighbours import Neighbours, Place, distance
+from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.wiring import described
@@ -123,6 +127,16 @@ def test_who_is_near(store):
 
 
 def test_distance_along_the_earth():
-    muenster = Place("", 51.96, 7.63, "", frozenset())
-    berlin = Place("", 52.52, 13.40, "", frozenset())
-    assert distance(muenster, berlin) == pytest.approx(398, abs=4)
+    assert kilometres((51.96, 7.63), (52.52, 13.40)) == pytest.approx(398, abs=4)
+    assert kilometres((0.0, 179.5), (0.0, -179.5)) == pytest.approx(111.2, abs=0.1)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(0, 360), st.floats(0.1, 2000))
+def test_nothing_near_lies_outside_of_the_rectangle(latitude, longitude, bearing, km):
+    along, across = degrees_around(latitude, km)
+    a, turn, reach = radians(latitude), radians(bearing), 0.999 * km / EARTH_KM
+    there = asin(min(1, max(-1, sin(a) * cos(reach) + cos(a) * sin(reach) * cos(turn))))
+    east = atan2(sin(turn) * sin(reach) * cos(a), cos(reach) - sin(a) * sin(there))
+    assert abs(degrees(there) - latitude) <= along + 1e-9
+    assert abs(degrees(east)) <= across + 1e-9
+    assert kilometres((latitude, longitude), (degrees(there), longitude + degrees(east))) <= km

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from redshank.checks import store_documents, store_extents, store_rows
+from redshank.checks import store_documents, store_extents, store_places, store_rows
 from redshank.checks.store_documents import check_everything_survives_reopening
 from redshank.checks.store_samples import START, MakeStore, everything, readings, settle, verdicts
 
@@ -25,7 +25,7 @@ __all__ = [
 
 CHECKS: tuple[Callable[[MakeStore], None], ...] = tuple(
     check
-    for module in (store_documents, store_extents, store_rows)
+    for module in (store_documents, store_extents, store_places, store_rows)
     for name, check in vars(module).items()
     if name.startswith("check_")
 )

@@ -148,6 +148,26 @@ class Sites(Query[Sequence[str]]):
 
 
 @dataclass(frozen=True, slots=True)
+class NearbySensors(Query[Sequence[str]]):
+    """Sensors that measure the same in the same exposure near a sensor, nearest first.
+
+    Near is who belongs to the same site, or lies within some kilometres. Who belongs to the site
+    at an unknown distance comes last. An exposure that is not known suits any.
+
+    Attributes:
+        sensor_id: the sensor; one that is not known is near to nobody.
+        channel: what they must measure, too.
+        km: great circle.
+        limit: at most so many.
+    """
+
+    sensor_id: str
+    channel: str
+    km: float = 20.0
+    limit: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class SensorState:
     """As much of a sensor as a picture of the whole fleet needs."""
 

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import asin, cos, inf, radians, sin, sqrt
+from dataclasses import replace
 
 import numpy as np
 
 from redshank.core.batch import Batch, Floats, Times
 from redshank.core.clock import DAY, MINUTE
 from redshank.core.ports import Commit, Store
-from redshank.core.queries import Incidents, Sensors, SensorSeries, StoredVerdicts
+from redshank.core.queries import Incidents, NearbySensors, SensorSeries, StoredVerdicts
 from redshank.core.records import BY_RHYTHM, Flag, Incident, SensorInfo, Status, Verdicts
 from redshank.pipeline import explain
 
@@ -44,25 +43,11 @@ MOST_OF = 0.5
 LITTLE_OF = 0.2
 """Part of it that they may lack and still share it."""
 LEAST_ROWS = 20
-LARGEST_FLEET = 20_000
-"""Sensors among which neighbours are looked for."""
 
 _HISTORY = DAY
 _POINTS = 400
-_EARTH_KM = 6371.0
 _REASON = re.compile(r" Looks like a [^:]+: .+?\.(?= [A-Z]|$)")
 _FIXED = frozenset({"wrong unit", "dropout", *BY_RHYTHM})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """As much of a sensor as tells whose neighbour it is."""
-
-    site: str
-    latitude: float | None
-    longitude: float | None
-    exposure: str
-    channels: frozenset[str]
 
 
 class Neighbours:
@@ -70,7 +55,6 @@ class Neighbours:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._places: dict[str, Place] | None = None
         self._coming: Sequence[Batch] = ()
 
     def complete(self, commit: Commit) -> Commit:
@@ -98,15 +82,6 @@ class Neighbours:
                 incident = replace(incident, kind=old.kind, origin=old.origin, text=old.text)
             out.append(incident)
         return out
-
-    def note(self, commit: Commit) -> None:
-        """Remember what a commit changed of the registry."""
-        if self._places is None:
-            return
-        for sensor_id in commit.sensors_removed:
-            self._places.pop(sensor_id, None)
-        for info in commit.sensors:
-            self._places[info.sensor_id] = _place(info)
 
     # --- judgement ---
 
@@ -216,38 +191,8 @@ class Neighbours:
 
     def near(self, sensor_id: str, channel: str) -> list[str]:
         """The nearest neighbours that measure a channel, nearest first."""
-        if self._places is None:
-            everybody = self._store.read(Sensors(limit=LARGEST_FLEET))
-            self._places = {one.info.sensor_id: _place(one.info) for one in everybody}
-        own = self._places.get(sensor_id)
-        if own is None:
-            return []
-        found = []
-        for other_id, other in self._places.items():
-            if other_id != sensor_id and channel in other.channels and _alike(own, other):
-                away = distance(own, other)
-                if away <= NEAR_KM or (own.site and own.site == other.site):
-                    found.append((away, other_id))
-        return [other_id for _, other_id in sorted(found)[:MOST]]
-
-
-def distance(one: Place, other: Place) -> float:
-    """Kilometres between two places along a great circle; inf where one is unknown."""
-    if None in (one.latitude, one.longitude, other.latitude, other.longitude):
-        return inf
-    a, b = radians(one.latitude or 0.0), radians(other.latitude or 0.0)
-    across = radians((other.longitude or 0.0) - (one.longitude or 0.0))
-    half = sin((b - a) / 2) ** 2 + cos(a) * cos(b) * sin(across / 2) ** 2
-    return 2 * _EARTH_KM * asin(min(1.0, sqrt(half)))
-
-
-def _alike(one: Place, other: Place) -> bool:
-    return not one.exposure or not other.exposure or one.exposure == other.exposure
-
-
-def _place(info: SensorInfo) -> Place:
-    channels = frozenset(info.channels)
-    return Place(info.site, info.latitude, info.longitude, info.exposure, channels)
+        query = NearbySensors(sensor_id, channel, NEAR_KM, MOST)
+        return list(self._store.read(query))
 
 
 def _nearest(time: Times, values: Floats, at: Times, reach: int) -> Floats:

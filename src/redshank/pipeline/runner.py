@@ -404,7 +404,6 @@ class Runner:
         return self._store.read(Sensors(sensor_ids=sensor_ids, limit=len(sensor_ids)))
 
     def _tell(self, commit: Commit) -> None:
-        self._neighbours.note(commit)
         for listener in tuple(self._listeners):
             listener(commit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from redshank.adapters.store.sqlite import extent, history, latest, queries, series
+from redshank.adapters.store.sqlite import extent, history, latest, nearby, queries, series
 from redshank.adapters.store.sqlite.chunks import View
 from redshank.core import queries as asked
 from redshank.core.errors import StoreError
@@ -22,6 +22,7 @@ _ANSWERS: Mapping[type[asked.Query[Any]], Callable[[View, Any], Any]] = {
     asked.Incidents: queries.incidents,
     asked.KnownReadings: history.known_readings,
     asked.LatestReadings: latest.latest_readings,
+    asked.NearbySensors: nearby.nearby_sensors,
     asked.RecoverSensors: history.recover_sensors,
     asked.SensorSeries: series.sensor_series,
     asked.SensorSpans: queries.sensor_spans,
