@@ -64,6 +64,12 @@ def test_a_sensor_has_its_own_zone_or_that_of_its_site_or_the_general_one():
     assert zones.of(own).offset(at(2025, 1, 1)) == 5 * HOUR + 45 * MINUTE
 
 
+def test_a_zone_that_the_machine_does_not_know_is_the_general_one():
+    zones = Zones("Asia/Tokyo")
+    assert zones.of(SensorInfo("a", timezone="Mars/Olympus")).name == "Asia/Tokyo"
+    assert zones.named("Mars/Olympus").name == "Asia/Tokyo"
+
+
 def test_zones_have_numbers_for_arrays():
     zones = Zones("Europe/Berlin")
     far = zones.number(Zone("Asia/Kathmandu"))

@@ -339,7 +339,7 @@ def check_everything_survives_reopening(make: MakeStore) -> None:
             readings=[batch],
             verdicts=[verdicts(batch, [5, 1, 9], [1, 3, 1])],
             incidents=[an_incident("a", "i1")],
-            sensors=[SensorInfo("a", "Schnus", "Germany", 52.5, 13.4)],
+            sensors=[SensorInfo("a", "Schnus", "Germany", 52.5, 13.4, timezone="Europe/Berlin")],
             cursors={"file": "row 3"},
             settings={"budget": {"per_sensor_month": 2.0, "own": {}}},
         )

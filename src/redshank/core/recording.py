@@ -198,6 +198,7 @@ class Recording:
             latitude=own.get("latitude"),
             longitude=own.get("longitude"),
             exposure=str(own.get("exposure", "")),
+            timezone=str(own.get("timezone", "")),
             source=source,
             channels={name: self._channel(name) for name in sorted(self._known[sensor_id])},
             tags=own.get("tags", {}),

@@ -14,6 +14,7 @@ import numpy as np
 
 from redshank.core.batch import Ints, Times
 from redshank.core.clock import DAY, SECOND, from_micros, time_zone, to_micros
+from redshank.core.errors import FieldError
 from redshank.core.records import SensorInfo
 
 _FIRST, _LAST = 1900, 2100
@@ -103,8 +104,18 @@ class Zones:
         self._sites = {site: zone(name) for site, name in (sites or {}).items()}
 
     def of(self, info: SensorInfo) -> Zone:
-        """The sensor's zone."""
-        return zone(info.timezone) if info.timezone else self._sites.get(info.site, self._known[0])
+        """The sensor's zone; a name that this machine does not know counts as none."""
+        try:
+            return zone(info.timezone)
+        except FieldError:
+            return self._sites.get(info.site, self._known[0])
+
+    def named(self, name: str) -> Zone:
+        """The zone of this name, the general one where this machine does not know it."""
+        try:
+            return zone(name)
+        except FieldError:
+            return self._known[0]
 
     def number(self, one: Zone) -> int:
         """The number of a zone."""

@@ -17,7 +17,7 @@ from redshank.core.batch import Batch, Bytes, Ints, Times
 from redshank.core.channels import other_units, quantity
 from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
-from redshank.core.zones import Zone, Zones, zone
+from redshank.core.zones import Zone, Zones
 from redshank.detect.alarm import Alarm, alarm_column
 from redshank.detect.channelstate import NEVER
 from redshank.detect.engine import Engine, EngineSettings, Judged
@@ -160,7 +160,7 @@ class Pipeline:
         if recovery is not None and recovery.state is not None:
             header, (state, timing) = unpack(recovery.state)
             self._engine.restore(slot, state)
-            self._timing.restore(slot, timing, zone(header["zone"]))
+            self._timing.restore(slot, timing, self._zones.named(header["zone"]))
             if header["running"] is not None:
                 self._tracker.running[sensor_id] = Running.from_dict(header["running"])
             if header["gone"]:
