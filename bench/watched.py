@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from besides import findings, incidents
 from injected import Fault, injections
 from redshank.core.clock import DAY
 from redshank.core.records import SensorInfo
@@ -19,11 +20,6 @@ from redshank.detect.streaming import Cause
 from redshank.pipeline.budget import Budget
 from redshank.pipeline.pipeline import Pipeline
 from streams import START, Stream
-
-try:
-    import besides
-except ImportError:  # a redshank without them
-    besides = None
 
 SETTINGS = Pipeline(Budget(), SensorInfo).settings
 AGES = (2.0, 10.0, 40.0)
@@ -62,6 +58,9 @@ def watch(
         interval: seconds between rows.
         budgets: false alarms per 30 days.
         rng: where to put faults; None for no faults.
+
+    Raises:
+        AssertionError: alarms of the engine do not follow from rates and budget alone.
     """
     engine = Engine(SETTINGS)
     slot = engine.add()
@@ -70,7 +69,7 @@ def watch(
     places = {int(np.searchsorted(time, START + (age + rng.random()) * DAY)): age for age in ages}
     places = {row: age for row, age in places.items() if row < len(time) - 100}
     stops = sorted({*places, *range(0, len(time), CHUNK), len(time)})
-    rate, cause, moment = [], [], []
+    rate, cause, moment, alarm = [], [], [], []
     found: dict[tuple[Fault, float], dict[float, float]] = {}
     for first, end in pairwise(stops):
         if first in places:
@@ -78,12 +77,14 @@ def watch(
             for key, delays in _faults(engine, slot, stream, first, interval, recent, budgets, rng):
                 found[key, places[first]] = delays
         for judged in _run(engine, slot, stream, time[first:end], stream.values[first:end]):
-            rate.append(judged.rate), cause.append(judged.cause), moment.append(judged.time)
+            rate.append(judged.rate), cause.append(judged.cause)
+            moment.append(judged.time), alarm.append(judged.alarm)
     told = np.concatenate(rate), np.concatenate(cause), np.concatenate(moment)
+    again = decide_series(told[0], float(engine.budget[slot]), SETTINGS.confirmation)
+    np.testing.assert_array_equal(np.concatenate(alarm), again)
     openings = {b: _openings(b, *told) for b in budgets}
-    if besides is not None:
-        other = besides.findings(stream)
-        openings = {b: spoke + besides.incidents(other, b) for b, spoke in openings.items()}
+    other = findings(stream)
+    openings = {b: spoke + incidents(other, b) for b, spoke in openings.items()}
     learned = float(np.isinf(told[0]).mean()) * _day(time[-1])
     return Watched(_day(time[-1]), openings, found, learned, len(time))
 
