@@ -7,6 +7,7 @@ import pytest
 from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.clock import DAY, HOUR, SECOND
 from redshank.core.ports import Commit
+from redshank.core.queries import Incidents
 from redshank.core.records import Evidence, Incident
 from redshank.pipeline.returns import Returns, stays
 
@@ -60,6 +61,9 @@ def test_a_machine_that_goes_to_and_fro_explains_itself(store):
     )
     assert first == "Flow moved."
     assert back == "Flow moved. It has been at this level before, until 15 Dec 2023."
+    assert store.read(Incidents(ids=["40"]))[0].title == (
+        "flow is back at 9.8 l/min, where it was until 15 Dec 2023"
+    )
     assert again == (
         "Flow moved. It has been at this level before, from 15 Dec 2023 to 25 Dec 2023."
     )

@@ -21,7 +21,9 @@ LEAST_FOR_SPREAD = 20
 NOTABLE_SHIFT = 1.0
 """Shift in deviations of the past from which on a level counts as changed."""
 NOTABLE_RATIO = 1.5
-"""Factor, either way, from which on movement counts as changed."""
+"""Factor, either way, from which on movement counts as changed,"""
+SURE = 3.0
+"""and standard errors of its logarithm: for a median absolute deviation about 1.2 / sqrt(n)."""
 MOST_RATIO = 50.0
 
 
@@ -64,7 +66,9 @@ def transfer(time: Times, values: Floats, after_time: Times, after: Floats) -> T
     shift = _median(now)
     ratio = _ratio(values, after)
     far = np.abs(shift) > NOTABLE_SHIFT * spread
-    loud = (ratio > NOTABLE_RATIO) | (ratio < 1 / NOTABLE_RATIO)
+    count = np.maximum(1, np.count_nonzero(~np.isnan(after), axis=0))
+    least = np.maximum(np.log(NOTABLE_RATIO), SURE * 1.2 / np.sqrt(count))
+    loud = np.abs(np.log(ratio)) > least
     return Transfer(season, shift, np.where(loud, ratio, 1.0), far | loud)
 
 

@@ -11,7 +11,7 @@ What was looked at is stored with what was found, so that a restart goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
@@ -107,6 +107,11 @@ class Ageing:
         """What :meth:`look` gave is stored."""
         for key, week in commit.settings.items():
             self._looked[key.removeprefix(_KEY)] = week
+
+    def forget(self, sensor_ids: Iterable[str]) -> None:
+        """These sensors are new if they ever come again."""
+        for sensor_id in sensor_ids:
+            self._looked.pop(sensor_id, None)
 
     def _due(self) -> Iterator[tuple[str, int, int]]:
         """Sensors with the first and last week to look at."""

@@ -15,7 +15,8 @@ from redshank.core.clock import DAY, HOUR, from_micros
 from redshank.core.errors import NotFoundError
 from redshank.core.ports import Commit, Readable
 from redshank.core.queries import Incidents
-from redshank.core.records import Evidence, Incident
+from redshank.core.records import ChannelInfo, Evidence, Incident, SensorInfo
+from redshank.pipeline import explain
 
 CHANGES = frozenset({"level shift", "drift"})
 SHORTEST = HOUR
@@ -56,8 +57,11 @@ class Returns:
         ]
         if not near:
             return incident
-        text = f"{incident.text} It has been at this level before, {_when(near[-1])}."
-        return replace(incident, text=text)
+        known = {first.channel: ChannelInfo(first.channel, first.unit)}
+        info, when = SensorInfo(incident.sensor_id, channels=known), _when(near[-1])
+        back = f"{explain.label(first.channel, info)} is back at {explain.amount(first, info)}"
+        text = f"{incident.text} It has been at this level before, {when}."
+        return replace(incident, title=f"{back}, where it was {when}", text=text)
 
     def _past(self, incident: Incident) -> list[Incident]:
         query = Incidents(sensor_id=incident.sensor_id, end=incident.opened, limit=LOOKED_AT)

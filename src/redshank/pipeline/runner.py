@@ -45,7 +45,7 @@ from redshank.core.records import (
 )
 from redshank.core.registry import Edit, completed
 from redshank.core.telemetry import Telemetry
-from redshank.pipeline import accepted, amend, sharing
+from redshank.pipeline import accepted, ageing, amend, sharing
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.ageing import Ageing
 from redshank.pipeline.budget import Budget
@@ -155,9 +155,14 @@ class Runner:
         """Write an edit (marks, comments, settings, sensors)."""
 
         def ask() -> None:
-            gone = {accepted.setting(sensor_id): None for sensor_id in commit.sensors_removed}
+            gone = {
+                name(sensor_id): None
+                for sensor_id in commit.sensors_removed
+                for name in (accepted.setting, ageing.setting)
+            }
             self._store.write(replace(commit, settings={**commit.settings, **gone}))
             self._pipeline.forget(commit.sensors_removed)
+            self._ageing.forget(commit.sensors_removed)
             self._tell(commit)
 
         return self._ask(ask)
