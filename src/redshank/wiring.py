@@ -50,6 +50,7 @@ from redshank.detect.alarm import Confirmation
 from redshank.pipeline import budget as budgets
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
+from redshank.services import posts
 from redshank.services.context import Context, FetchBoxes
 from redshank.services.fetch import collect_box, store_box
 from redshank.services.ingest import Ingest, deliver
@@ -319,6 +320,8 @@ def letter_readers(config: Config, store: Store) -> LetterReaders:
             )
         if source == OpenSenseMap.name:
             return OpenSenseMapLetters(lambda box_id: described(store, box_id))
+        if source == posts.SOURCE:
+            return posts.letters(store)
         return FileLetters() if source.partition(" ")[0] in REPLAYS else None
 
     return of

@@ -1,15 +1,19 @@
 """Devices that post as to openSenseMap: its answers, its rules, and channels instead of ids."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
 from redshank.core.batch import Reading, batches
+from redshank.core.batch import rows as batch_rows
 from redshank.core.clock import MINUTE, SECOND
+from redshank.core.errors import FieldError
 from redshank.core.ports import Parcel
-from redshank.core.queries import Cursor, Sensors
-from redshank.core.records import ChannelInfo, SensorInfo
+from redshank.core.queries import Cursor, DeadLetters, Sensors
+from redshank.core.records import ChannelInfo, DeadLetter, SensorInfo
 from redshank.core.registry import own_cursor
+from redshank.services import posts
 
 from .conftest import NOW
 
@@ -167,3 +171,41 @@ def test_a_deleted_box_can_be_fetched_anew(service):
     assert service.context.store.read(Cursor(name)) == "far"
     assert service.call("DELETE", f"/sensors/{BOX}").status_code == 204
     assert service.context.store.read(Cursor(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "bad", "good"),
+    [
+        ("data", "application/json", b'{"temperature": "warm"}', b'{"temperature": 21.5}'),
+        ("temperature", "application/json", b'{"value": "warm"}', b'{"value": 21.5}'),
+        ("data", "text/csv", b"temperature,warm", b"temperature,21.5"),
+        (
+            "data?luftdaten=1",
+            "application/json",
+            b'{"sensordatavalues": [{"value_type": "BME280_temperature", "value": "warm"}]}',
+            b'{"sensordatavalues": [{"value_type": "BME280_temperature", "value": "21.5"}]}',
+        ),
+    ],
+)
+def test_a_refused_post_is_a_letter_that_can_be_read_again(service, path, kind, bad, good):
+    headers = {"Content-Type": kind}
+    refused = service.call.post(f"/boxes/{BOX}/{path}", content=bad, headers=headers)
+    assert refused.status_code == 422
+    (letter,) = service.context.store.read(DeadLetters())
+    assert (letter.source, letter.topic, letter.raw) == ("device", BOX, bad)
+    assert "'warm' is not a number" in letter.reason
+    again = posts.letters(service.context.store)
+    with pytest.raises(FieldError, match="is not a number"):
+        again(letter)
+    found = again(replace(letter, raw=good))
+    assert [dict(r.values) for batch in found.batches for r in batch_rows(batch)] == [
+        {"temperature": 21.5}
+    ]
+    assert [r.time for batch in found.batches for r in batch_rows(batch)] == [letter.time]
+
+
+def test_letters_of_posts_that_nobody_understands_stay(service):
+    again = posts.letters(service.context.store)
+    for topic, kind in (("", "text/csv"), (BOX, "image/png")):
+        letter = DeadLetter(NOW, "device", "x", b"1", 1, topic, kind)
+        assert again(letter) is None

@@ -27,7 +27,6 @@ from redshank.core.registry import own_cursor, patched
 from redshank.services.api.answers import Answer, time_text
 from redshank.services.api.bodies import DeviceChannel, SensorEdit, StatusName
 from redshank.services.api.body import JsonRoute
-from redshank.services.api.boxes import mapping_setting
 from redshank.services.api.params import (
     WAIT_SECONDS,
     FlagNames,
@@ -47,6 +46,7 @@ from redshank.services.api.shapes import (
     sensor_status,
     series_json,
 )
+from redshank.services.posts import mapping_setting
 
 router = APIRouter(prefix="/sensors", tags=["sensors"], route_class=JsonRoute)
 
