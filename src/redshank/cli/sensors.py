@@ -22,7 +22,17 @@ _SHOWN_ERRORS = 100
 Id = Annotated[str, typer.Argument(metavar="ID", help="The sensor's id.")]
 Site = Annotated[str | None, typer.Option(help="Only of this site.")]
 Words = Annotated[str, typer.Option(help="Only where id, name or site contains this.")]
-_FIELDS = ("name", "site", "owner", "exposure", "latitude", "longitude", "source", "budget")
+_FIELDS = (
+    "name",
+    "site",
+    "owner",
+    "exposure",
+    "timezone",
+    "latitude",
+    "longitude",
+    "source",
+    "budget",
+)
 
 
 def group() -> typer.Typer:
