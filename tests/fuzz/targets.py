@@ -283,6 +283,7 @@ TARGETS: dict[str, Target] = {
             b'\1[{"_id":"a","currentLocation":{"coordinates":[7.6,51.9]},"grouptag":["x"]}]',
             b'\2[{"createdAt":"2026-01-31T12:00:00Z","value":"1.5","location":[7.6,51.9]}]',
             b"\3createdAt,value\n2026-01-31T12:00:00Z,1.5\n",
+            b"\3createdAt,value$2026\n2026-01-31T12:00:00Z,1.5\n",
         ),
     ),
     "letters": Target(

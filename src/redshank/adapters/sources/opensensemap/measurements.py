@@ -115,8 +115,12 @@ def parse_archived(body: bytes) -> Measurements:
     text = body.decode("utf-8-sig", "replace")
     if not text.endswith("\n"):
         raise BrokenAnswer("the file of the archive is cut off")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not text.startswith("createdAt,value"):
+    table = csv.DictReader(io.StringIO(text))
+    try:
+        names, rows = table.fieldnames or (), list(table)
+    except csv.Error as error:
+        raise BrokenAnswer(f"the file of the archive is no table: {error}") from None
+    if not {"createdAt", "value"} <= set(names):
         raise BrokenAnswer(f"the file of the archive is no table: {text[:40]!r}")
     places = None
     if rows and "longitude" in rows[0]:
