@@ -123,6 +123,17 @@ def test_what_has_gone_away_again_is_marked_only(tmp_path):
         one.store.close()
 
 
+def test_a_spike_that_has_just_ended_is_no_new_normal(tmp_path):
+    one = Service(SqliteStore(tmp_path / "store"))
+    one.send(rows(0, CHANGE + 12, back_at=CHANGE + 3))
+    assert one.change().state == "open"
+    one.mark("expected")
+    assert one.change().state == "open"
+    assert one.store.read(Setting(setting("s"))) is None
+    one.runner.stop()
+    one.store.close()
+
+
 def test_after_a_crash_it_is_still_normal(service, tmp_path):
     service.mark("expected")
     service.send(rows(MARKED, MARKED + 70))

@@ -34,6 +34,8 @@ MOST_ROWS = 4096
 """Rows of it at most; as many rows since the change need no past."""
 MOST_AFTER = 20_000
 """Rows since the change that are lived through at most."""
+LONG_ROWS = 20
+"""Unusual for so many rows up to now, it lasts, even if neither level nor movement differ."""
 MOST_KEPT = 16
 """Acceptances of one sensor that are remembered."""
 SAID = " Accepted as expected: what came after it is the new normal."
@@ -80,7 +82,7 @@ def marked(store: Store, pipeline: Pipeline, incident: Incident, expected: bool)
     known = load(store, sensor_id)
     others = [one for one in known if one.incident != incident.id]
     until = pipeline.newest_of(sensor_id)
-    if expected and known == others and lasting(store, incident, until):
+    if expected and known == others and lasting(store, pipeline, incident):
         acceptance = Acceptance(incident.id, incident.opened, until)
         ended = accept(store, pipeline, sensor_id, acceptance)
         over = replace(incident, closed=incident.closed or until)
@@ -109,12 +111,13 @@ def relearn(
             accept(store, pipeline, sensor_id, step)
 
 
-def lasting(store: Store, incident: Incident, until: int) -> bool:
+def lasting(store: Store, pipeline: Pipeline, incident: Incident) -> bool:
     """Whether there is a change that could be accepted: one that has not gone away again."""
     if not incident.rows:
         return False
-    if incident.closed is None:
+    if incident.rows >= LONG_ROWS and pipeline.unusual_now(incident.sensor_id):
         return True
+    until = pipeline.newest_of(incident.sensor_id)
     before, after = _parts(store, incident.sensor_id, incident.opened, until)
     if not len(before) or not len(after):
         return False

@@ -216,6 +216,11 @@ class Pipeline:
         self._timing.restore(slot, self._timing.state(slot), zone)
         self._timing.run(np.full(len(time), slot, np.int32), time)
 
+    def unusual_now(self, sensor_id: str) -> bool:
+        """Whether the newest row of a sensor in memory is unusual."""
+        running = self._tracker.running.get(sensor_id)
+        return running is not None and running.last >= self.newest_of(sensor_id)
+
     def end_incident(self, sensor_id: str, time: int) -> Incident | None:
         """End the incident of a sensor that goes on, if any, at an event time."""
         return self._tracker.end(sensor_id, time)
