@@ -9,16 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "calendar.h"
+#include "cadence.h"
 #include "kernels.h"
 #include "lengths.h"
 
-#define NEVER INT64_MIN
-#define BINS 24 /* lengths of up to 2^12 */
 #define LEAST_ROWS 64
 #define MONTH_DAYS 30.0f
 #define MEMORY_DAYS 112.0f /* then all counts are halved */
-#define ABSENT_US (4 * DAY_US) /* longer pauses say nothing of the week */
 #define LEARN_ABOVE 1.0f /* a month; rarer peaks are most likely faults and count half */
 
 /* interval */
@@ -27,7 +24,6 @@
 /* pauses */
 #define PAUSE 1.5f
 #define PAUSE_TAIL 1.0f
-#define LONG_PAUSE_S 21600.0f
 /* stutter; intervals in medians */
 #define SHORTEST 0.75f
 #define LONGEST 12.0f
@@ -42,51 +38,6 @@
 #define STUTTER_TAIL 2.0f
 #define STEADY_ROWS 32
 #define STEADY 0.8f
-/* hours */
-#define KNOWN_WEEKS 3
-#define LEAST_OFF 12
-#define MOST_MIXED 34
-#define SLOWEST_HOURLY 1200.0f /* seconds between readings, on average */
-#define ON_SHARE 0.667f
-#define SEASON_WEEKS 6
-#define SEASON_SLACK 2
-#define SEASON_YEARS 2
-#define LONGEST_HOURS (400 * 24)
-#define ALL_HOURS 0xFFFFFFu
-
-typedef struct {
-    int64_t last;      /* newest row; NEVER before the first */
-    int64_t local;     /* the same on the local clock */
-    int64_t since;     /* the row after which the present cumulative sum began */
-    int64_t odd_since; /* first and last row outside the usual times */
-    int64_t odd_last;
-    uint64_t season; /* bit of each week of the year in which nothing is due */
-    uint32_t hours;  /* bit of each hour of the day in which readings have ever come */
-    uint32_t rows;
-    uint32_t came;    /* rows since `since` */
-    float log_median; /* natural log of the interval in seconds */
-    float log_recent; /* the same of the latest rows */
-    float steady;     /* share of the latest rows that are close to it */
-    float mean;       /* interval in medians, between SHORTEST and LONGEST */
-    float recent;     /* the same of the latest rows */
-    float sum;        /* missing readings, cumulated */
-    float largest;    /* part of the longest interval in it */
-    float peak;       /* greatest sum so far without that part */
-    float pause;      /* longest interval since `since`, in seconds */
-    float due;        /* readings that were due since `since` */
-    float before;     /* `mean` then */
-    float days;       /* observed, halved with the counts */
-    float odd_times;  /* spells of readings outside the usual times, halved with the counts */
-    uint16_t odd_rows;
-    uint16_t odd_far; /* how far from the usual times, in hours or weeks */
-    uint16_t calm;    /* latest rows with `recent` near `mean` */
-    uint8_t usual;    /* 1: the hours of the week are known */
-    uint8_t odd_season;
-    uint16_t pauses[BINS]; /* twice the number */
-    uint16_t peaks[BINS];
-    uint8_t week[HOURS]; /* histories */
-    uint8_t year[WEEKS];
-} cadence_state;
 
 static void count(uint16_t *bins, float length, int twice) {
     uint16_t *bin = bins + length_bin(length, BINS);
@@ -98,132 +49,7 @@ static float per_month(const cadence_state *s, const uint16_t *bins, float lengt
     return lengths_beyond(bins, BINS, length, tail) * MONTH_DAYS / s->days;
 }
 
-/* --- what is due when --- */
-
-static float due_in(uint8_t bits) { /* share of an hour of the week */
-    int times = history_times(bits), on = history_came(bits);
-    if (times == 0) return 1.0f;
-    float share = (float)on / (float)times;
-    return on == 0 && times >= KNOWN_WEEKS ? 0.0f : share >= ON_SHARE ? 1.0f : share;
-}
-
-static int in_season(const cadence_state *s, int64_t day) {
-    return !s->season || !(s->season >> week_of_year(day) & 1);
-}
-
-/* Whether an hour without a reading says anything. */
-static int hourly(const cadence_state *s) {
-    return expf(s->log_median) * s->mean <= SLOWEST_HOURLY;
-}
-
-/* Before the week is known, the sensor is due at hours of the day at which it has ever reported. */
-static float due_at(const cadence_state *s, int64_t hour) {
-    if (s->usual) return due_in(s->week[hour_of_week(hour)]);
-    if (!hourly(s)) return 1.0f;
-    return s->hours >> (hour - floor_div(hour, 24) * 24) & 1 ? 1.0f : 0.0f;
-}
-
-static int always_due(const cadence_state *s) {
-    return !s->usual && !s->season && (s->hours == ALL_HOURS || !hourly(s));
-}
-
-/* Seconds between two local times in which the sensor is due. */
-static double due_between(const cadence_state *s, int64_t from, int64_t to) {
-    if (to <= from) return 0.0;
-    if (always_due(s)) return (double)(to - from) * 1e-6;
-    int64_t first = floor_div(from, HOUR_US), last = floor_div(to, HOUR_US), end = last;
-    if (end - first > LONGEST_HOURS) end = first + LONGEST_HOURS;
-    double seconds = 0.0;
-    int64_t day = first - 1;
-    int due = 1;
-    for (int64_t hour = first; hour <= end; hour++) {
-        int64_t start = hour == first ? from : hour * HOUR_US;
-        int64_t stop = hour == last ? to : (hour + 1) * HOUR_US;
-        if (day != floor_div(hour, 24)) day = floor_div(hour, 24), due = in_season(s, day);
-        if (due) seconds += due_at(s, hour) * (double)(stop - start) * 1e-6;
-    }
-    return seconds;
-}
-
-/* --- hours of the week, weeks of the year --- */
-
-static void learn_usual(cadence_state *s) {
-    int known = 0, off = 0, mixed = 0;
-    for (int h = 0; h < HOURS; h++) {
-        float share = due_in(s->week[h]);
-        known += history_times(s->week[h]) >= KNOWN_WEEKS;
-        off += share == 0.0f;
-        mixed += share > 0.0f && share < 1.0f;
-    }
-    int usual = hourly(s) && known >= HOURS - 8 && off >= LEAST_OFF && mixed <= MOST_MIXED;
-    if (usual && !s->usual) { /* the long pauses so far were days on which nothing comes */
-        int from = length_bin(fmaxf(LONG_PAUSE_S / expf(s->log_median), 1.0f), BINS);
-        memset(s->pauses + from, 0, sizeof(s->pauses[0]) * (size_t)(BINS - from));
-    }
-    s->usual = (uint8_t)usual;
-}
-
-static int off_week(const cadence_state *s, int week) {
-    return history_times(s->year[week]) > 0 && history_came(s->year[week]) == 0;
-}
-
-/* Runs of at least SEASON_WEEKS weeks without a reading in any year, and SEASON_SLACK around. */
-static void learn_season(cadence_state *s) {
-    s->season = 0;
-    for (int start = 0; start < WEEKS; start++) {
-        if (off_week(s, (start + WEEKS - 1) % WEEKS)) continue;
-        int run = 0;
-        while (run < WEEKS && off_week(s, (start + run) % WEEKS)) run++;
-        if (run < SEASON_WEEKS) continue;
-        for (int k = -SEASON_SLACK; k < run + SEASON_SLACK; k++)
-            s->season |= 1ULL << ((start + k + WEEKS) % WEEKS);
-    }
-}
-
-static void learn_year(cadence_state *s, int64_t before, int64_t now) {
-    int week = week_of_year(before), then = week_of_year(now);
-    if (week == then && now - before < 7) return;
-    s->year[week] = history_with(s->year[week], 1);
-    if (now - before < 365)
-        for (int k = (week + 1) % WEEKS; k != then; k = (k + 1) % WEEKS)
-            s->year[k] = history_with(s->year[k], 0);
-    learn_season(s);
-}
-
-static void learn_calendar(cadence_state *s, int64_t local) {
-    int64_t before = floor_div(s->local, HOUR_US), now = floor_div(local, HOUR_US);
-    if (now <= before) return;
-    s->week[hour_of_week(before)] = history_with(s->week[hour_of_week(before)], 1);
-    if (local - s->local <= ABSENT_US)
-        for (int64_t hour = before + 1; hour < now; hour++)
-            s->week[hour_of_week(hour)] = history_with(s->week[hour_of_week(hour)], 0);
-    int64_t yesterday = floor_div(before, 24), today = floor_div(now, 24);
-    if (today == yesterday) return;
-    learn_year(s, yesterday, today);
-    learn_usual(s);
-}
-
-/* Hours from here to the nearest hour of the week in which readings came, 0 if they come now. */
-static int far_from_usual(const cadence_state *s, int64_t local) {
-    int here = hour_of_week(floor_div(local, HOUR_US));
-    if (!s->usual || due_in(s->week[here]) > 0.0f) return 0;
-    int far = 1;
-    while (far < HOURS / 2 && due_in(s->week[(here + far) % HOURS]) == 0.0f &&
-           due_in(s->week[(here + HOURS - far) % HOURS]) == 0.0f)
-        far++;
-    return far;
-}
-
-/* Weeks to the nearest week of the year in which readings came in any year; 0 without seasons. */
-static int far_from_season(const cadence_state *s, int64_t local) {
-    int here = week_of_year(floor_div(local, DAY_US));
-    if (!s->season || !off_week(s, here) || history_times(s->year[here]) < SEASON_YEARS) return 0;
-    int far = 1;
-    while (far < WEEKS / 2 && off_week(s, (here + far) % WEEKS) &&
-           off_week(s, (here + WEEKS - far) % WEEKS))
-        far++;
-    return far > SEASON_SLACK ? far : 0;
-}
+/* --- outside the usual times --- */
 
 static float odd_rate(const cadence_state *s) {
     if (s->odd_rows < 2) return INFINITY;
