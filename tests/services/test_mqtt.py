@@ -143,6 +143,55 @@ def test_sparkplug_births_data_deaths_and_the_plea_for_births(tmp_path, url):
         with process.client() as client:
             until(lambda: client.get(f"/sensors/{name}")["tags"]["sparkplug"].startswith("offline"))
             assert client.get(f"/sensors/{name}")["site"] == group
+            (letter,) = client.get("/dead-letters")["dead_letters"]
+            assert letter["topic"] == f"spBv1.0/{group}/NDATA/edge"
+            assert "no birth" in letter["reason"]
+
+
+def test_a_gap_in_the_messages_of_a_node_asks_for_its_births(tmp_path, url):
+    group = own_topic()
+    now = int(time.time() * 1000)
+    birth = payload(metric("Temp", 20.0, DOUBLE, alias=1), time=now, seq=0)
+    data = [payload(metric(value=21.0, alias=1, time=now + i), seq=i) for i in (1, 2, 5)]
+    parts = urlsplit(url)
+    with (
+        following(tmp_path, url, f"spBv1.0/{group}/#") as process,
+        Publisher(parts.port or 1883, parts.hostname or "127.0.0.1") as node,
+    ):
+        node.listen(f"spBv1.0/{group}/NCMD/edge")
+        node.send([(f"spBv1.0/{group}/NBIRTH/edge", birth)])
+        node.send([(f"spBv1.0/{group}/NDATA/edge", body) for body in data[:2]])
+        until(lambda: count(process) == 3)
+        assert node.heard == []
+        node.send([(f"spBv1.0/{group}/NDATA/edge", data[2])])
+        until(lambda: node.heard)
+        assert parse(node.heard[0]).metrics[0].name == "Node Control/Rebirth"
+
+
+def test_letters_are_read_again_by_a_corrected_mapping(tmp_path, url):
+    top, json = own_topic(), {"Content-Type": "application/json"}
+    with following(tmp_path, url, f"{top}/{{sensor_id}}") as process:
+        publish(url, [(f"{top}/pump7", b"%d" % i) for i in range(20)])
+        until(lambda: letters(process) == 20)
+        with process.client() as client:
+            done = client.call("POST", "/dead-letters/replay", b"{}", json).json()
+        assert (done["replayed"], done["rejected"]) == (0, 20)
+        assert process.stop() == 0
+    with following(tmp_path, url, "{sensor_id}/{channel}") as process:
+        with process.client() as client:
+            which = orjson.dumps({"topic": f"{top}/PUMP"})
+            done = client.call("POST", "/dead-letters/replay", which, json).json()
+        assert (done["replayed"], done["accepted"]) == (20, 20)
+        with process.client() as client:
+            values = [row["pump7"] for row in readings(client, top)]
+        assert values == list(range(19, -1, -1)), "in the order of their arrival"
+        assert letters(process) == 0
+        assert process.stop() == 0
+
+
+def letters(process: Process) -> int:
+    with process.client() as client:
+        return int(client.get("/dead-letters")["total"])
 
 
 def test_tls_with_a_password(tmp_path, broker):
