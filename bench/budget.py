@@ -4,12 +4,12 @@
                            [--scale 1] [--jobs 2] [--json]
 
 Quiet streams of twelve kinds at six cadences go through the whole detector (score, flat lines,
-extremes, silences), every sensor from its first reading on and for 60 days. Printed are the
-incidents that each promised budget (false alarms per sensor and 30 days of event time) brings, with
-exact 95 % Poisson intervals; then labelled faults are injected into the same streams at three ages,
+extremes, rhythm, slow drift), every sensor from its first reading on and for 60 days. Printed are
+the incidents that each promised budget (false alarms per sensor and 30 days of event time) brings,
+with exact 95 % Poisson intervals; then labelled faults are injected into the same streams at three ages,
 and recall and delay stand beside the budget. DATA is a folder with real readings (Parquet or CSV; a
 column for each channel, or createdAt, phenomenon, value); without it, the week that comes with
-redshank. Needs the extra: pip install "redshank[bench]". ``measure`` is for use from Python.
+redshank. ``measure`` is for use from Python.
 """
 
 from __future__ import annotations

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import lfilter
 
 from real_days import real_days
 from redshank.core.clock import HOUR, SECOND
 
 DAY_SECONDS = 86_400
+BLOCK = 256
+"""Rows that are smoothed at once."""
 START = 1_735_689_600 * SECOND
 """2025-01-01T00:00Z."""
 
@@ -43,9 +45,17 @@ class Stream:
 
 def smooth(noise: Values, memory: float) -> Values:
     """First-order autoregression of unit variance, in its steady state from row 0 on."""
-    gain = np.sqrt(1 - memory**2)
-    first = (1 - gain) * noise[:1]
-    return lfilter([gain], [1, -memory], noise, axis=0, zi=first)[0]
+    n, channels = noise.shape
+    blocks = np.zeros((-(-n // BLOCK), BLOCK, channels))
+    rows = blocks.reshape(-1, channels)
+    rows[:n] = noise * np.sqrt(1 - memory**2)
+    rows[0] = noise[0]
+    lag = np.arange(BLOCK)[:, None] - np.arange(BLOCK)
+    out = np.where(lag >= 0, memory ** np.maximum(lag, 0), 0.0) @ blocks
+    fading = memory ** np.arange(1, BLOCK + 1)[:, None]
+    for before, block in pairwise(out):
+        block += fading * before[-1]
+    return out.reshape(-1, channels)[:n]
 
 
 def white(rng: Rng, n: int, per_day: float) -> Values:
