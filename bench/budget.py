@@ -6,10 +6,10 @@
 Quiet streams of twelve kinds at six cadences go through the whole detector (score, flat lines,
 extremes, rhythm, slow drift), every sensor from its first reading on and for 60 days. Printed are
 the incidents that each promised budget (false alarms per sensor and 30 days of event time) brings,
-with exact 95 % Poisson intervals; then labelled faults are injected into the same streams at three ages,
-and recall and delay stand beside the budget. DATA is a folder with real readings (Parquet or CSV; a
-column for each channel, or createdAt, phenomenon, value); without it, the week that comes with
-redshank. ``measure`` is for use from Python.
+with exact 95 % Poisson intervals; then labelled faults are injected into the same streams at three
+ages, and recall and delay stand beside the budget. DATA is a folder with real readings (Parquet or
+CSV; a column for each channel, or createdAt, phenomenon, value); without it, the week that comes
+with redshank. ``measure`` is for use from Python.
 """
 
 from __future__ import annotations
