@@ -60,6 +60,13 @@ def test_ids_with_slashes_and_quotes(call):
     assert len(table(answer)) == 1
 
 
+def test_nothing_in_a_csv_file_runs_in_a_spreadsheet(call):
+    reading = {"sensor_id": "=cmd", "temperature": -1.5, "room": "@home"}
+    call.post("/readings", json=reading)
+    (row,) = table(call.get("/sensors/=cmd/readings.csv"))
+    assert (row["sensor_id"], row["temperature"], row["room"]) == ("'=cmd", "-1.5", "'@home")
+
+
 def test_a_browser_that_follows_a_link_gets_the_file(watched):
     answer = watched.call.get(f"{PATH}.csv", headers={"Accept": "text/html,*/*;q=0.8"})
     assert answer.text.startswith("timestamp,")

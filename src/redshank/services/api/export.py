@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Annotated, Any, cast
 from urllib.parse import quote
 
+import numpy as np
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import StreamingResponse
 
 from redshank.core.flags import flag_bits
-from redshank.core.table_writer import csv_parts, write_parquet_parts
+from redshank.core.table_writer import Column, csv_parts, write_parquet_parts
 from redshank.services.api.params import FlagNames, Service, TimeText, micros, responses
 from redshank.services.context import Context
 from redshank.services.export import Wanted, export
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/sensors", tags=["sensors"])
 
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 _PIECE = 256 * 1024
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _wanted(
@@ -55,9 +57,13 @@ Asked = Annotated[Wanted, Depends(_wanted)]
     response_class=StreamingResponse,
 )
 def csv_file(context: Service, wanted: Asked) -> StreamingResponse:
-    """A row per reading in time order, a column per channel; without a span all there is."""
+    """A row per reading in time order, a column per channel; without a span all there is.
+
+    Text that spreadsheets would run has a `'` before it.
+    """
     table = export(context.store, wanted)
-    pieces = csv_parts(table.columns, table.parts)
+    titles = {_quoted(name): kind for name, kind in table.columns.items()}
+    pieces = csv_parts(titles, map(_harmless, table.parts))
     return _file(pieces, f"{CSV}; charset=utf-8", wanted.sensor_ids[0], "csv")
 
 
@@ -81,6 +87,18 @@ def parquet_file(context: Service, wanted: Asked) -> StreamingResponse:
     answer = _file(_pieces(file), PARQUET, wanted.sensor_ids[0], "parquet")
     answer.headers["Content-Length"] = str(size)
     return answer
+
+
+def _harmless(part: Mapping[str, Column]) -> Mapping[str, Column]:
+    """Columns of which a spreadsheet runs nothing as a formula, after OWASP's CSV injection."""
+    return {
+        _quoted(name): column if isinstance(column, np.ndarray) else list(map(_quoted, column))
+        for name, column in part.items()
+    }
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _scratch(context: Context) -> IO[bytes]:
