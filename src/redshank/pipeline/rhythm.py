@@ -42,7 +42,6 @@ class _Story:
     """What there is to say of a sensor; fields as in :class:`Incident`."""
 
     opened: int
-    last: int
     rows: int
     title: str
     text: str
@@ -75,24 +74,24 @@ class Rhythms:
         changed = list(self._ended(them, now))
         for kind, at in _found(them, now):
             before = self._open.get((kind, them.sensor_ids[at]))
-            story = self._story(kind, them, at, now, before)
-            if before is None or _notable(story, before):
-                incident = _incident(kind, them, at, story)
+            last = _last(kind, them, at, now)
+            if before is None or _notable(last, before):
+                incident = _incident(kind, them, at, last, self._story(kind, them, at, last))
                 self._open[kind, incident.sensor_id] = incident
                 changed.append(incident)
         return changed
 
-    def _story(
-        self, kind: str, them: Attended, at: int, now: int, before: Incident | None
-    ) -> _Story:
+    def _story(self, kind: str, them: Attended, at: int, last: int) -> _Story:
         if kind == SILENT:
-            return self._silence(them, at, before.opened if before else int(them.since[at]), now)
+            return self._silence(them, at, last)
         return self._stutter(them, at) if kind == STUTTERING else self._odd(them, at)
 
-    def _silence(self, them: Attended, at: int, since: int, now: int) -> _Story:
+    def _silence(self, them: Attended, at: int, now: int) -> _Story:
+        before = self._open.get((SILENT, them.sensor_ids[at]))
+        since = before.opened if before else int(them.since[at])
         silent = explain.duration((now - since) / SECOND)
         text = f"{self._usual(them, at)}; silent for {silent}, since {explain.moment(since)}."
-        return _Story(since, now, 0, f"silent for {silent}", text)
+        return _Story(since, 0, f"silent for {silent}", text)
 
     def _stutter(self, them: Attended, at: int) -> _Story:
         row, newest = them.seen[at], int(them.newest[at])
@@ -105,11 +104,11 @@ class Rhythms:
             pause = explain.duration(float(row["pause"]))
             title = f"readings come in bursts, up to {pause} apart"
             told = f"since {explain.moment(since)} its {title}"
-        return _Story(since, newest, came, title, f"{self._usual(them, at)}; {told}.")
+        return _Story(since, came, title, f"{self._usual(them, at)}; {told}.")
 
     def _odd(self, them: Attended, at: int) -> _Story:
         row, sensor_id = them.seen[at], them.sensor_ids[at]
-        since, last, count = int(row["odd_since"]), int(row["odd_last"]), int(row["odd_rows"])
+        since, count = int(row["odd_since"]), int(row["odd_rows"])
         zone = self._pipeline.zone_of(sensor_id)
         local = from_micros(since + zone.offset(since))
         if row["odd_season"]:
@@ -119,7 +118,7 @@ class Rhythms:
             title = f"reports on {local:%A} at {local:%H:%M}, out of its usual hours"
             when = f"on {local:%A} from {local:%H:%M} ({zone.name}) on, when it usually sends none"
         text = f"{self._name(sensor_id)} sent {count:,} readings {when}."
-        return _Story(since, last, count, title, text)
+        return _Story(since, count, title, text)
 
     def _name(self, sensor_id: str) -> str:
         return self._pipeline.describe(sensor_id).name or sensor_id
@@ -174,12 +173,19 @@ def _end(incident: Incident, them: Attended, at: int, now: int) -> int | None:
     return incident.last if over or now - int(row["odd_last"]) > DAY else None
 
 
-def _notable(story: _Story, before: Incident) -> bool:
+def _last(kind: str, them: Attended, at: int, now: int) -> int:
+    """Up to when it is known to go on."""
+    if kind == SILENT:
+        return now
+    return int(them.newest[at] if kind == STUTTERING else them.seen["odd_last"][at])
+
+
+def _notable(last: int, before: Incident) -> bool:
     """Whether what goes on has gone on for long enough to be told again."""
-    return story.last - before.last >= max(MINUTE, (before.last - before.opened) // 5)
+    return last - before.last >= max(MINUTE, (before.last - before.opened) // 5)
 
 
-def _incident(kind: str, them: Attended, at: int, story: _Story) -> Incident:
+def _incident(kind: str, them: Attended, at: int, last: int, story: _Story) -> Incident:
     name, share = _RATES[kind]
     sensor_id, budget = them.sensor_ids[at], float(them.budget[at])
     rate = float(them.seen[name][at] / np.float32(share))
@@ -187,13 +193,13 @@ def _incident(kind: str, them: Attended, at: int, story: _Story) -> Incident:
         id=incident_id(f"{sensor_id}\0{kind}", story.opened),
         sensor_id=sensor_id,
         opened=story.opened,
-        last=story.last,
+        last=last,
         closed=None,
         severity=severity(rate, budget),
         kind=kind,
         rate=rate,
         score=0.0,
-        peak=story.last,
+        peak=last,
         rows=story.rows,
         budget=budget,
         evidence=(),
