@@ -1,15 +1,18 @@
 """Injected faults in real and in simulated readings, and what incidents call them.
 
-    python bench/kinds.py [--folder DIR] [--each 4] [--seed 1] [--days FROM TO] [--json]
+    python bench/kinds.py [--folder DIR] [--each 4] [--seed 1] [--days FROM TO] [--sites 3] [--json]
 
-Two parts, each run through the whole pipeline: real boxes (Parquet files of DIR, by default the
-demo's week) and simulated sensors. Every fault is injected alone into readings that were quiet
-before: the pipeline learns the healthy past once, and goes on from there with the fault.
+Three parts, each run through the whole pipeline. Real boxes (Parquet files of DIR, by default the
+demo's week) and simulated sensors: every fault is injected alone into readings that were quiet
+before; the pipeline learns the healthy past once, and goes on from there with the fault. Found:
+part of the faults with an incident that the healthy readings do not bring. Precision, recall and F1
+of the kind are over the found ones. Led: part of them whose first channel is the injected one (a
+clock has none). With band: part of the incidents that tell what was expected. Coverage: part of the
+healthy readings in no alarm within the 90 % band.
 
-Found: part of the faults with an incident that the healthy readings do not bring. Precision, recall
-and F1 of the kind are over the found ones. Led: part of them whose first channel is the injected
-one (a clock has none). Coverage: part of the healthy readings in no alarm within the 90 % band. A
-wrong unit of which rounding leaves hardly more than zeros is left out.
+Origin: changes in one sensor of a site, which are faults, and in all of them, which are events,
+through the writer and the store. Sites are four simulated sensors, and real boxes of which four
+weeks stand for four neighbours: with other weather, so neighbours are less alike than real ones.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from rich.table import Table
 
 import common
 from kinds_faults import KINDS, Fault, Series, drawn, injected, real, simulated
+from kinds_origin import judgements, weeks
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.queries import Recovery
@@ -86,12 +90,17 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=4, help="faults of a kind and channel")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, nargs=2, default=(3, 1000), help="of the series")
-    parser.add_argument("--parts", nargs="+", default=["real", "simulated"])
+    parser.add_argument("--parts", nargs="+", default=["real", "simulated", "origin"])
+    parser.add_argument("--sites", type=int, default=3, help="runs of each site")
     parser.add_argument("--presets", nargs="+", default=["sensebox", "office", "turbine"])
     args = parser.parse_args()
     figures: dict[str, Any] = {"machine": common.facts()}
     tables: list[Table] = []
     for part in args.parts:
+        if part == "origin":
+            figures[part], table = origins(args)
+            tables.append(table)
+            continue
         fates: list[Fate] = []
         cover: dict[str, float] = {}
         for series in sources(part, args):
@@ -229,6 +238,29 @@ def arrivals(series: Series, fault: Fault, first: int, end: int) -> Iterator[tup
     cuts = np.unique(np.clip(np.searchsorted(series.time, marks), first, end))
     for a, b in pairwise(cuts):
         yield slice(int(a), int(b)), int(series.time[b - 1])
+
+
+def origins(args: argparse.Namespace) -> tuple[dict[str, Any], Table]:
+    """Fault or event: told of changes in one sensor of a site, and in all of them."""
+    sites = [(f"real: {one.sensor_id} in four weeks", weeks(one)) for one in real(args.folder, 120)]
+    sites += [("simulated sensebox", list(simulated("sensebox", args.seed, 12, every=5)))]
+    figures: dict[str, Any] = {}
+    title = "sensor fault or real event, three neighbours"
+    table = Table("site", "found", "right", "accuracy", "called", title=title)
+    for name, site in sites:
+        if len(site) < 4:
+            continue
+        seeds = range(args.seed, args.seed + args.sites)
+        told = [one for seed in seeds for one in judgements(site, seed) if one.neighbours >= 3]
+        right = sum(one.origin == ("event" if one.shared else "sensor") for one in told)
+        called = Counter(f"{'all' if x.shared else 'one'} {x.kind}: {x.origin}" for x in told)
+        figures[name] = {"found": len(told), "right": right, "called": called}
+        listed = ", ".join(f"{n} {what}" for what, n in sorted(called.items()))
+        share = ratio(right, len(told))
+        table.add_row(
+            name, str(len(told)), str(right), "–" if share is None else f"{share}", listed
+        )
+    return figures, table
 
 
 # --- figures ---

@@ -95,8 +95,10 @@ def real(folder: Path | None, every: float) -> Iterator[Series]:
         yield Series(path.stem, names, time[kept], values[kept])
 
 
-def simulated(preset: str, seed: int, days: int, sensors: int = 4) -> Iterator[Series]:
-    """Healthy simulated sensors, a row a minute."""
+def simulated(
+    preset: str, seed: int, days: int, sensors: int = 4, every: int = 1
+) -> Iterator[Series]:
+    """Healthy simulated sensors, a row in so many minutes."""
     rows = days * DAY // MINUTE
     fleet = Simulator(
         preset, sensors=sensors, every=60.0, seed=seed, start=START, rows=rows, faults_per_day=0
@@ -105,7 +107,8 @@ def simulated(preset: str, seed: int, days: int, sensors: int = 4) -> Iterator[S
     for number, sensor_id in enumerate(batch.sensor_ids):
         rows_of = batch.sensor == number
         name = f"{sensor_id}/{seed}"
-        yield Series(name, batch.channels, batch.time[rows_of], batch.values[rows_of])
+        rows = np.flatnonzero(rows_of)[::every]
+        yield Series(name, batch.channels, batch.time[rows], batch.values[rows])
 
 
 def _pivot(table: Mapping[str, list[object]]) -> tuple[list[str], NDArray[np.int64], np.ndarray]:

@@ -1,6 +1,7 @@
 """Neighbours: a change that they share is an event, one that nobody shares is a fault."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 from math import asin, atan2, cos, degrees, radians, sin
 
 import numpy as np
@@ -13,12 +14,12 @@ from redshank.adapters.store.sqlite import SqliteStore
 from redshank.core.batch import Batch
 from redshank.core.clock import MINUTE, SECOND, FakeClock
 from redshank.core.geography import EARTH_KM, degrees_around, kilometres
-from redshank.core.ports import Parcel
+from redshank.core.ports import Commit, Parcel
 from redshank.core.queries import Incidents, SensorSeries
 from redshank.core.records import Flag, SensorInfo
 from redshank.core.telemetry import Telemetry
 from redshank.pipeline.budget import Budget
-from redshank.pipeline.neighbours import Neighbours
+from redshank.pipeline.neighbours import LATER, Neighbours
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.wiring import described
@@ -140,3 +141,35 @@ def test_nothing_near_lies_outside_of_the_rectangle(latitude, longitude, bearing
     assert abs(degrees(there) - latitude) <= along + 1e-9
     assert abs(degrees(east)) <= across + 1e-9
     assert kilometres((latitude, longitude), (degrees(there), longitude + degrees(east))) <= km
+
+
+def outcome(incident, batches=()):
+    return Commit(incidents=[incident], readings=list(batches))
+
+
+def test_neighbours_that_report_later_are_heard_at_another_look(store):
+    values = site()
+    values[FAULT : FAULT + 100, 0] += 8
+    (incident,) = [one for one in detected(store, values) if one.sensor_id == "a"][-1:]
+    text = incident.text.replace("neighbours", "others")
+    unknown = replace(incident, origin="unknown", text=text, sensor_id="nobody")
+    neighbours = Neighbours(store)
+    (told,) = neighbours.complete(outcome(unknown)).incidents
+    assert told.origin == "unknown"
+    store.write(Commit(incidents=[replace(told, sensor_id="a")]))
+    looks = [neighbours.again() for _ in range(LATER + 1)]
+    (judged,) = [one for look in looks for one in look.incidents]
+    assert judged.origin == "sensor"
+    assert not neighbours.again().incidents
+
+
+def test_incidents_of_a_changed_budget_are_judged_soon(store):
+    values = site()
+    values[FAULT : FAULT + 100, 0] += 8
+    (incident,) = [one for one in detected(store, values) if one.sensor_id == "a"][-1:]
+    new = replace(incident, id="f" * 16, origin="unknown", text="Temperature was unusual.")
+    neighbours = Neighbours(store)
+    (kept,) = neighbours.remembered([new])
+    store.write(Commit(incidents=[kept]))
+    (judged,) = neighbours.again().incidents
+    assert judged.origin == "sensor"

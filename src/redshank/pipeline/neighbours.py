@@ -21,11 +21,12 @@ from dataclasses import replace
 import numpy as np
 
 from redshank.core.batch import Batch, Floats, Times
-from redshank.core.clock import DAY, MINUTE
+from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.ports import Commit, Store
 from redshank.core.queries import Incidents, NearbySensors, SensorSeries, StoredVerdicts
-from redshank.core.records import BY_RHYTHM, Flag, Incident, SensorInfo, Status, Verdicts
+from redshank.core.records import BY_RHYTHM, CLOCK, Flag, Incident, SensorInfo, Status, Verdicts
 from redshank.pipeline import explain
+from redshank.pipeline.shared import Span, shared
 
 NEAR_KM = 20.0
 MOST = 8
@@ -42,12 +43,20 @@ MOST_OF = 0.5
 """Part of a change that neighbours must lack for the sensor to stand alone."""
 LITTLE_OF = 0.2
 """Part of it that they may lack and still share it."""
+SHARED, NOT_SHARED = 0.55, 0.4
+"""Part of its change that neighbours show from which on it is theirs too, up to which it is not."""
 LEAST_ROWS = 20
+LATER = 30
+"""Looks, ten seconds apart, after which an incident that nobody could judge is looked at again."""
+AT_ONCE = 10
+"""Incidents that are judged again at one look."""
 
 _HISTORY = DAY
 _POINTS = 400
 _REASON = re.compile(r" Looks like a [^:]+: .+?\.(?= [A-Z]|$)")
-_FIXED = frozenset({"wrong unit", "dropout", *BY_RHYTHM})
+_BRIEF = frozenset({"spike", "noise"})
+"""Kinds of which a single moment says little: neighbours are compared over the whole change."""
+_FIXED = frozenset({"wrong unit", "dropout", CLOCK, *BY_RHYTHM})
 
 
 class Neighbours:
@@ -56,6 +65,7 @@ class Neighbours:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._coming: Sequence[Batch] = ()
+        self._waiting: dict[str, int] = {}
 
     def complete(self, commit: Commit) -> Commit:
         """The commit with its incidents judged, and values of lone sensors flagged."""
@@ -65,6 +75,7 @@ class Neighbours:
         for incident in commit.incidents:
             judged, alone = self._judged(incident)
             incidents.append(judged)
+            self._wait(judged)
             if alone and judged.closed is not None:
                 flagged += self._stored(judged)
                 verdicts = [_flagged(rows, judged) for rows in verdicts]
@@ -80,8 +91,40 @@ class Neighbours:
             old = before.get(incident.id)
             if old and _span(old) == _span(incident):
                 incident = replace(incident, kind=old.kind, origin=old.origin, text=old.text)
+            else:
+                self._waiting[incident.id] = 0
             out.append(incident)
         return out
+
+    def again(self) -> Commit:
+        """Judge some incidents that could not be judged when they were told last.
+
+        Neighbours may report later, or incidents may come from a changed budget. Each gets one more
+        look: what its neighbours have sent by then is what there is.
+        """
+        self._coming = ()
+        due = [identity for identity, left in self._waiting.items() if left <= 0][:AT_ONCE]
+        self._waiting = {
+            identity: left - 1 for identity, left in self._waiting.items() if identity not in due
+        }
+        if not due:
+            return Commit()
+        changed, flagged = [], []
+        for incident in self._store.read(Incidents(ids=due, limit=len(due))):
+            judged, alone = self._judged(incident)
+            if judged != incident:
+                changed.append(judged)
+            if alone and judged.closed is not None:
+                flagged += self._stored(judged)
+        return Commit(incidents=changed, verdicts=flagged)
+
+    def _wait(self, incident: Incident) -> None:
+        """Look at it again later if it is over and neighbours have said nothing of it."""
+        silent = incident.kind not in _FIXED and "neighbours" not in incident.text
+        if incident.closed is not None and silent:
+            self._waiting[incident.id] = LATER
+        else:
+            self._waiting.pop(incident.id, None)
 
     # --- judgement ---
 
@@ -93,9 +136,13 @@ class Neighbours:
         near = self.near(incident.sensor_id, first.channel)
         if len(near) < FEWEST:
             return incident, False
+        if incident.kind in _BRIEF:
+            judged = self._by_change(incident, near)
+            if judged.origin != "unknown" or incident.kind == "noise":
+                return judged, False
         found = self._compared(incident, near)
         if found is None:
-            return incident, False
+            return self._by_change(incident, near), False
         deviation, spread, there = found
         size = abs((first.value or 0.0) - first.expected) if first.expected is not None else 0.0
         info = SensorInfo(incident.sensor_id)
@@ -105,9 +152,28 @@ class Neighbours:
             kind = "disagreement" if incident.kind == "unusual pattern" else incident.kind
             return _told(replace(incident, kind=kind, origin="sensor"), said), True
         if deviation <= max(TOGETHER * spread, LITTLE_OF * size) and size >= CLEAR * spread:
-            said = "Looks like a real event: its neighbours changed in the same way."
-            return _told(replace(incident, origin="event"), said), False
-        return self._as_before(incident), False
+            return _shared(incident), False
+        return self._by_change(incident, near), False
+
+    def _by_change(self, incident: Incident, near: Sequence[str]) -> Incident:
+        """Judged by whether the neighbours changed, where it is not clear how far they differ."""
+        first = incident.evidence[0]
+        start, end = incident.opened - DAY - HOUR, max(incident.last, incident.peak)
+        own = self._series(incident.sensor_id, first.channel, start, end)
+        if len(own[0]) < LEAST_ROWS:
+            return self._as_before(incident)
+        reach = _reach(own[0])
+        others = [self._series(one, first.channel, start, end + reach) for one in near]
+        span = Span(incident.opened, incident.last, incident.peak)
+        part = shared(incident.kind, own, others, span, reach)
+        if part is None:
+            return self._as_before(incident)
+        if part >= SHARED:
+            return _shared(incident)
+        if part <= NOT_SHARED:
+            said = "Looks like a fault of the sensor: its neighbours did not change like that."
+            return _told(replace(incident, origin="sensor"), said)
+        return self._as_before(incident)
 
     def _as_before(self, incident: Incident) -> Incident:
         """What was found when it was told the last time, where its peak says nothing now.
@@ -135,7 +201,7 @@ class Neighbours:
         time, own = self._series(incident.sensor_id, first.channel, start, end)
         if len(time) < LEAST_ROWS or first.value is None:
             return None
-        reach = max(15 * MINUTE, 3 * int(np.median(np.diff(time))))
+        reach = _reach(time)
         spans = (time, start, end), (np.array([incident.peak]), incident.peak, incident.peak)
         others = np.array(
             [
@@ -204,6 +270,16 @@ def _nearest(time: Times, values: Floats, at: Times, reach: int) -> Floats:
     after = np.minimum(after, len(time) - 1)
     best = np.where(np.abs(time[after] - at) < np.abs(time[before] - at), after, before)
     return np.where(np.abs(time[best] - at) <= reach, values[best], np.nan)
+
+
+def _reach(time: Times) -> int:
+    """How far apart readings may be to be of one moment."""
+    return max(15 * MINUTE, 3 * int(np.median(np.diff(time))))
+
+
+def _shared(incident: Incident) -> Incident:
+    said = "Looks like a real event: its neighbours changed in the same way."
+    return _told(replace(incident, origin="event"), said)
 
 
 def _span(incident: Incident) -> tuple[int, int, int | None]:

@@ -457,6 +457,7 @@ class Runner:
                 self._amend()
             if due:
                 self._look_at_rhythms()
+                self._judge_again()
                 self._share_out()
             aged = self._look_for_drift()
             woken = self._wake() if idle and self._asleep else False
@@ -494,6 +495,12 @@ class Runner:
         incidents = self._rhythms.look(self._clock.now())
         if incidents:
             self._write_found(Commit(incidents=incidents))
+
+    def _judge_again(self) -> None:
+        commit = self._neighbours.again()
+        if commit.incidents or commit.verdicts:
+            self._store.write(commit)
+            self._tell(commit)
 
     def _look_for_drift(self) -> bool:
         """Look at the sensors whose week is over, some at a time; whether there were any."""
