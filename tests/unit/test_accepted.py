@@ -151,7 +151,6 @@ def test_after_a_crash_it_is_still_normal(service, tmp_path):
 def test_late_readings_do_not_undo_it(service):
     service.mark("expected")
     service.send(rows(MARKED, MARKED + 200))
-    before = service.rates(MARKED, MARKED + 200)
     amended = threading.Event()
     service.runner.listen(lambda commit: amended.set() if not commit.readings else None)
     late = rows(1000, 1001)
@@ -160,8 +159,7 @@ def test_late_readings_do_not_undo_it(service):
     assert amended.wait(30)
     assert service.change().text.endswith(SAID)
     assert service.change().state == "closed"
-    after = service.rates(MARKED, MARKED + 200)
-    np.testing.assert_allclose(np.log(after), np.log(before), atol=2.0)
+    assert (service.series(MARKED, MARKED + 200).status < Status.ANOMALY).all()
     assert service.store.read(Setting(setting("s")))
 
 

@@ -26,7 +26,7 @@ from redshank.core.records import STUTTERING, Incident
 from redshank.detect.transfer import Transfer, transfer
 from redshank.pipeline.ageing import DRIFT
 from redshank.pipeline.pipeline import Pipeline
-from redshank.pipeline.stored import pieces_of, rows_of
+from redshank.pipeline.stored import latest_rows, pieces_of, rows_of
 
 PAST = 14 * DAY
 """How much of the time before a change is carried over."""
@@ -188,11 +188,9 @@ def _written(
 
 def _parts(store: Store, sensor_id: str, since: int, until: int) -> tuple[Batch, Batch]:
     """The latest rows before a change and those after it."""
-    whole = rows_of(store, sensor_id, since - PAST, until)
-    change = int(np.searchsorted(whole.time, since))
-    after = whole.take(np.arange(max(change, len(whole) - MOST_AFTER), len(whole)))
+    after = latest_rows(store, sensor_id, since, until, MOST_AFTER)
     lacking = max(0, MOST_ROWS - len(after))
-    return whole.take(np.arange(max(0, change - lacking), change)), after
+    return latest_rows(store, sensor_id, since - PAST, since - 1, lacking), after
 
 
 def _carried_over(before: Batch, after: Batch) -> list[Batch]:
