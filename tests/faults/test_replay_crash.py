@@ -44,13 +44,17 @@ def test_kills_during_replays_lose_and_double_nothing(launch, tmp_path):
 
 
 def bury(folder) -> None:
-    """Letters that are rows by today's rules, a quarter of them without a time."""
+    """Letters that are rows by today's rules, a quarter of them without a time; half from MQTT."""
     letters = []
     for i in range(LETTERS):
-        row = {"sensor_id": SENSORS[i % 3], "temperature": 20 + i % 7 / 10}
+        sensor, row = SENSORS[i % 3], {"temperature": 20 + i % 7 / 10}
         if i % 4:
             row["timestamp"] = (START + i * MINUTE) // 1000
-        letters.append(DeadLetter(START + i * MINUTE, "http", "x: 1 is odd", orjson.dumps(row)))
+        where = {"source": "mqtt", "topic": f"sensors/{sensor}", "key": str(i)}
+        if i % 2:
+            row["sensor_id"], where = sensor, {"source": "http"}
+        time, raw = START + i * MINUTE, orjson.dumps(row)
+        letters.append(DeadLetter(time, reason="x: 1 is odd", raw=raw, **where))
     store = SqliteStore(folder / STORE_NAME)
     store.write(Commit(dead_letters=letters))
     store.close()
