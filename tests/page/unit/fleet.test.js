@@ -26,12 +26,18 @@ test('the headline answers in words', () => {
 });
 
 test('silence is several missed reports, not a late one', () => {
-  const at = (/** @type {number} */ ms) => ({ last_seen: new Date(NOW - ms).toISOString(), rhythm_seconds: 60 });
+  const at = (/** @type {number} */ ms) => sensor({ last_seen: new Date(NOW - ms).toISOString(), open_incidents: 1 });
   assert.equal(silence(at(200_000), NOW), 0);
   assert.equal(silence(at(400_000), NOW), 400_000);
-  assert.equal(silence({ last_seen: null, rhythm_seconds: 60 }, NOW), 0);
-  const silent = sensor({ name: 'Scoe', last_seen: new Date(NOW - 5 * 3600_000).toISOString() });
+  assert.equal(silence(sensor({ last_seen: null, open_incidents: 1 }), NOW), 0);
+  const silent = sensor({ name: 'Scoe', open_incidents: 1, last_seen: new Date(NOW - 5 * 3600_000).toISOString() });
   assert.deepEqual(asides(fleet({ normal: 1 }, [silent]), NOW), ['Scoe silent for 5 h']);
+});
+
+test('a sensor that is usually off now is not called silent', () => {
+  const off = { last_seen: new Date(NOW - 5 * 3600_000).toISOString() };
+  assert.equal(silence(sensor(off), NOW), 0);
+  assert.equal(silence(sensor({ ...off, source: 'replay' }), NOW), 5 * 3600_000);
 });
 
 test('those in need come first', () => {

@@ -13,12 +13,13 @@ export const nameOf = (sensor) => sensor.name || sensor.sensor_id;
 
 /**
  * How long a sensor has been silent beyond its rhythm, in ms; 0 while it reports.
- * Five missed reports, and at least a minute, because a single late one means nothing.
- * @param {Pick<Sensor, 'last_seen' | 'rhythm_seconds'>} sensor
+ * Five missed reports, and at least a minute, because a single late one means nothing. Live, only with
+ * an open incident: a sensor that is off every night is not silent then. Replays have no such incidents.
+ * @param {Pick<Sensor, 'last_seen' | 'rhythm_seconds' | 'open_incidents' | 'source'>} sensor
  * @param {number} now
  */
 export function silence(sensor, now) {
-  if (!sensor.last_seen) return 0;
+  if (!sensor.last_seen || (!sensor.open_incidents && !isReplay(sensor.source))) return 0;
   const away = now - Date.parse(sensor.last_seen);
   const patience = Math.max(MINUTE, 5 * (sensor.rhythm_seconds ?? 60) * SECOND);
   return away > patience ? away : 0;
