@@ -132,9 +132,9 @@ def test_the_fleet_and_incidents_come_without_a_subscription():
             path = f"{server.http}/incidents/{told['incident']['id']}/feedback"
             async with httpx.AsyncClient() as client:
                 await client.put(path, json={"feedback": "expected"})
-            marked = await until(socket, "incident", change="updated")
+            marked = await until(socket, "incident")
             while marked["incident"]["feedback"] is None:
-                marked = await until(socket, "incident", change="updated")
+                marked = await until(socket, "incident")
             assert marked["incident"]["feedback"] == "expected"
 
     asyncio.run(story())
