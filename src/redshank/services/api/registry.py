@@ -116,8 +116,8 @@ def export_sensors(context: Service, text: Text = "", site: Site = None) -> Stre
 async def import_sensors(request: Request) -> Answer:
     """Empty cells change nothing, unknown sensors are registered, good lines are kept beside bad.
 
-    Columns: `sensor_id, name, site, latitude, longitude, exposure, timezone, owner, budget`, `tag.NAME` and
-    `channel.NAME.unit|title|minimum|maximum`; only the first is needed.
+    Columns: `sensor_id, name, site, latitude, longitude, exposure, timezone, owner, budget`,
+    `tag.NAME` and `channel.NAME.unit|title|minimum|maximum`; only the first is needed.
     """
     context: Context = request.app.state.context
     kind = media_type(request)
