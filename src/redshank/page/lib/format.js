@@ -273,7 +273,7 @@ export const sentence = (text) => tied(/^[a-z][a-z0-9 ,]/.test(text) ? text[0].t
 export const FLAGS = /** @type {[number, string, string][]} */ ([
   [1, 'missing', 'missing'], [2, 'gross_range', 'outside the physical range'], [4, 'flat_line', 'flat line'], [8, 'gap', 'after a gap'],
   [16, 'future', 'from the future'], [32, 'not_finite', 'not a number'], [64, 'rate_of_change', 'sudden step'], [128, 'spike', 'spike just before'],
-  [256, 'attenuated', 'moves too little'], [512, 'unit', 'another unit'], [1024, 'sentinel', 'stands for no value'], [2048, 'disagrees', 'unlike its neighbours'],
+  [256, 'attenuated', 'moves too little'], [512, 'unit', 'another unit'], [1024, 'sentinel', 'stands for no value'], [2048, 'disagrees', 'unlike its neighbours'], [4096, 'absent', 'missing for long'],
 ]);
 
 /** A quality flag in words. @param {string} name */

@@ -1,0 +1,160 @@
+"""How a channel moved is told from the rows around the opening of an incident."""
+
+from itertools import pairwise
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redshank.core.channels import other_units
+from redshank.core.records import Evidence
+from redshank.detect.channelstate import RECENT_ROWS, Recent
+from redshank.pipeline.faults import moved
+from redshank.pipeline.movement import in_unit, movement
+from redshank.pipeline.trace import COURSE_POINTS, HEAD_ROWS, Trace
+
+NOISE = 0.1
+WIDTH = 2.0
+"""Of the channel's band."""
+
+
+def channel(*parts, level=20.0, opening=40, before=200, seed=0):
+    """A channel that is calm for ``before`` rows, then does as told; an incident opens somewhere.
+
+    Args:
+        parts: what is added to the calm level, row by row.
+        level: where it usually is.
+        opening: rows between the beginning of its change and the incident; negative: none.
+        before: calm rows.
+        seed: of its noise.
+    """
+    change = np.concatenate([np.atleast_1d(part) for part in parts])
+    rng = np.random.default_rng(seed)
+    rows = level + np.r_[np.zeros(before), change] + rng.normal(0, NOISE, before + len(change))
+    first = before + opening
+    usual = np.abs(np.diff(rows[:before])).mean()
+    known = rows[first - RECENT_ROWS : first, None].astype(np.float32)
+    trace = Trace.after(("x",), known, np.array([usual], np.float32))
+    trace.take(("x",), rows[first:, None])
+    return trace.of("x", len(rows) - first)
+
+
+def wild(rows, size=2.0):
+    return np.random.default_rng(9).normal(0, size, rows)
+
+
+@pytest.mark.parametrize("opening", [0, 5, 20])
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("spike", [[5.0, 5.0], np.zeros(60)]),
+        ("level shift", [np.full(100, 3.0)]),
+        ("drift", [np.linspace(0, 5, 200)]),
+        ("noise", [wild(100)]),
+        ("none", [np.zeros(100)]),
+    ],
+)
+def test_movements(what, change, opening):
+    assert movement(channel(*change, opening=opening), WIDTH) == what
+
+
+def test_a_shift_that_began_slowly_found_late_is_a_drift():
+    assert movement(channel(np.linspace(0, 8, 600), opening=300), WIDTH) == "drift"
+
+
+def test_a_move_no_larger_than_usual_steps_is_none():
+    assert movement(channel(np.full(60, 0.1), opening=0), WIDTH) == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "factor", "offset"),
+    [("temperature", 20.0, 1.8, 32.0), ("pressure", 1013.0, 100.0, 0.0), ("pm25", 12.0, 0.001, 0)],
+)
+def test_another_unit_goes_on_at_the_same_level_once_it_is_converted(name, level, factor, offset):
+    calm = channel(np.zeros(60), level=level, opening=0)
+    other = channel(np.zeros(60), level=level, opening=0)
+    other.head[:] = other.head * factor + offset
+    other.course[:] = other.course * factor + offset
+    assert any(in_unit(other, *unit) for unit in other_units(name))
+    assert not any(in_unit(calm, *unit) for unit in other_units(name))
+
+
+def test_a_level_shift_is_no_change_of_unit():
+    shifted = channel(np.full(60, 7.3), opening=0)
+    assert not any(in_unit(shifted, *unit) for unit in other_units("temperature"))
+
+
+def test_the_channel_that_moved_of_itself_counts_most():
+    def evidence(value):
+        return Evidence("x", "", 0.5, value, 20.0, 19.0, 21.0)
+
+    shifted = moved(evidence(26.0), channel(np.full(60, 6.0), opening=0))
+    calm = moved(evidence(20.1), channel(np.zeros(60), opening=0))
+    assert shifted > 5 * calm
+
+
+# --- the trace ---
+
+CUTS = st.lists(st.integers(1, 400), max_size=6)
+
+
+@given(CUTS, st.integers(1, 500))
+def test_a_trace_does_not_depend_on_batches_or_restarts(cuts, rows):
+    values = np.random.default_rng(1).normal(size=(rows, 2))
+    values[rows // 2 :, 1] = np.nan
+    names, before = ("a", "b"), np.zeros((RECENT_ROWS, 2), np.float32)
+    whole = Trace.after(names, before, np.ones(2, np.float32))
+    whole.take(names, values)
+    parts = Trace.after(names, before, np.ones(2, np.float32))
+    for piece in np.split(values, sorted(cut for cut in set(cuts) if cut < rows)):
+        plain = {name: getattr(parts, name) for name in Trace.__slots__}
+        parts = Trace.from_dict(orjson.loads(orjson.dumps(plain)))
+        parts.take(names, piece)
+    for name in names:
+        np.testing.assert_array_equal(whole.of(name, rows).course, parts.of(name, rows).course)
+        np.testing.assert_array_equal(whole.of(name, rows).head, parts.of(name, rows).head)
+
+
+def test_a_trace_is_bounded():
+    trace = Trace()
+    for _ in range(50):
+        trace.take(("a",), np.zeros((997, 1)))
+    assert len(trace.head["a"]) == HEAD_ROWS
+    assert COURSE_POINTS / 2 <= len(trace.course["a"]) <= COURSE_POINTS
+
+
+def test_a_channel_that_is_new_was_missing_before():
+    trace = Trace()
+    trace.take(("a",), np.ones((5, 1)))
+    trace.take(("a", "b"), np.ones((5, 2)))
+    assert np.isnan(trace.of("b", 10).head[:5]).all()
+    assert trace.of("c", 10) is None
+
+
+@given(st.lists(st.integers(1, 99), max_size=4))
+def test_rows_before_an_incident_do_not_depend_on_batches(cuts):
+    values = np.random.default_rng(2).normal(size=(100, 2))
+    chosen = np.zeros(100, np.uint8)
+    chosen[[0, 10, 50, 99]] = 1
+    whole = Recent().run(np.zeros(100, np.int64), values, chosen)
+    kernel = Recent()
+    edges = [0, *sorted(set(cuts)), 100]
+    parts = [
+        kernel.run(np.zeros(b - a, np.int64), values[a:b], chosen[a:b])
+        for a, b in pairwise(edges)
+    ]
+    for one, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_array_equal(one, np.concatenate(pieces))
+
+
+def test_rows_before_an_incident_are_those_before_it():
+    values = np.arange(100.0)[:, None]
+    chosen = np.zeros(100, np.uint8)
+    chosen[[5, 60]] = 1
+    before, usual = Recent().run(np.zeros(100, np.int64), values, chosen)
+    assert np.isnan(before[0, : RECENT_ROWS - 5, 0]).all()
+    np.testing.assert_array_equal(before[0, -5:, 0], np.arange(5))
+    np.testing.assert_array_equal(before[1, :, 0], np.arange(60 - RECENT_ROWS, 60))
+    assert usual[1, 0] == pytest.approx(1, abs=0.05)
