@@ -64,10 +64,6 @@ def test_a_shift_that_began_slowly_found_late_is_a_drift():
     assert movement(channel(np.linspace(0, 8, 600), opening=300), WIDTH) == "drift"
 
 
-def test_a_move_no_larger_than_usual_steps_is_none():
-    assert movement(channel(np.full(60, 0.1), opening=0), WIDTH) == "none"
-
-
 @pytest.mark.parametrize(
     ("name", "level", "factor", "offset"),
     [("temperature", 20.0, 1.8, 32.0), ("pressure", 1013.0, 100.0, 0.0), ("pm25", 12.0, 0.001, 0)],

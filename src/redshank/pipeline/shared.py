@@ -23,8 +23,12 @@ CLEAR = 2.0
 """How many times the neighbours' usual change in an hour a change must be to be compared."""
 SUDDEN = frozenset({"spike", "level shift", "stuck", "saturation"})
 """Kinds that are compared with the hour before; slower ones with the same hour a day before."""
+WILDER = 1.5
+"""Times its usual steps that noise must have to be compared by them."""
 WILD = 4.0
-"""Times its steps from which on a channel is compared by these, whatever else it did."""
+"""Times its usual steps from which on a channel is compared by these, whatever else it did."""
+MOMENTS = 60
+"""Most moments of an incident that are looked at."""
 LATE = 10 * MINUTE
 """A change may have begun so long before its incident opened."""
 
@@ -51,29 +55,37 @@ def shared(kind: str, own: Series, near: Sequence[Series], span: Span, reach: in
         span: of the incident.
         reach: how far apart in time readings may be to be of the same moment, microseconds.
     """
-    wilder = _wilder(own, span)
-    if kind == "noise" or (wilder or 0.0) > log(WILD):
-        return _part(wilder, [_wilder(one, span) for one in near])
-    at = _farthest(kind, own, span, reach)
-    base = _base(kind, own, span.opened, at)
-    value = _between(own, at, at)
+    wild = _wildest(own, span)
+    wilder = _wilder(own, span.opened, wild)
+    if wilder is not None and wilder > log(WILDER if kind == "noise" else WILD):
+        return _part(wilder, [_wilder(one, span.opened, wild) for one in near])
+    base = _base(kind, own, span.opened, span.peak)
     usual = [one for one in (_usual(series, span) for series in near) if one is not None]
-    if base is None or not len(value) or len(usual) < FEWEST:
+    if base is None or len(usual) < FEWEST:
         return None
-    moved = float(value[0]) - base
-    if abs(moved) < CLEAR * float(np.median(usual)):
+    brief = kind == "spike"
+    at = _farthest(own, base, span, reach, brief)
+    moved = _moved(kind, own, span.opened, at, 0 if brief else reach, None)
+    if moved is None or abs(moved) < CLEAR * float(np.median(usual)):
         return None
-    return _part(moved, [_moved(kind, one, span, at, reach, moved > 0) for one in near])
+    up = moved > 0 if brief else None
+    return _part(moved, [_moved(kind, one, span.opened, at, reach, up) for one in near])
 
 
-def _farthest(kind: str, series: Series, span: Span, reach: int) -> int:
-    """When the sensor was farthest from where it was before; its peak where that is unknown."""
-    base = _base(kind, series, span.opened, span.peak)
+def _farthest(series: Series, base: float, span: Span, reach: int, brief: bool) -> int:
+    """When a sensor was farthest from its base, single readings left out unless it was brief."""
     time, values = series
     first, last = np.searchsorted(time, [span.opened - reach, span.last + 1])
-    if base is None or first >= last:
+    moments = time[first:last]
+    if not len(moments):
         return span.peak
-    return int(time[first + np.argmax(np.abs(values[first:last] - base))])
+    there = values[first:last]
+    if not brief:
+        moments = moments[:: max(1, len(moments) // MOMENTS)]
+        there = np.array(
+            [np.median(_between(series, at - reach, at + reach)) for at in moments.tolist()]
+        )
+    return int(moments[np.argmax(np.abs(there - base))])
 
 
 def _part(own: float | None, near: Sequence[float | None]) -> float | None:
@@ -84,12 +96,14 @@ def _part(own: float | None, near: Sequence[float | None]) -> float | None:
     return float(np.median(known)) / own
 
 
-def _moved(kind: str, series: Series, span: Span, at: int, reach: int, up: bool) -> float | None:
-    """How far a neighbour moved; of the readings around a short change the farthest counts."""
-    base, now = _base(kind, series, span.opened, at), _between(series, at - reach, at + reach)
+def _moved(
+    kind: str, series: Series, opened: int, at: int, reach: int, up: bool | None
+) -> float | None:
+    """How far a sensor moved; of the readings around a brief change the farthest counts."""
+    base, now = _base(kind, series, opened, at), _between(series, at - reach, at + reach)
     if base is None or not len(now):
         return None
-    if kind != "spike":
+    if up is None:
         return float(np.median(now)) - base
     return float(now.max() if up else now.min()) - base
 
@@ -117,11 +131,20 @@ def _usual(series: Series, span: Span) -> float | None:
     return float(np.median(moves)) if len(moves) else None
 
 
-def _wilder(series: Series, span: Span) -> float | None:
-    """Logarithm of how much wilder a channel was than before; None if it was not known or calm."""
-    start = max(span.opened, span.peak - HOUR)
-    now = _roughness(_between(series, start, min(span.last, start + 2 * HOUR)))
-    before = _roughness(_between(series, span.opened - 6 * HOUR, span.opened - HOUR))
+def _wildest(series: Series, span: Span) -> tuple[int, int]:
+    """Beginning and end of the hour in which a sensor was wildest."""
+    hours = [
+        (start, start + HOUR)
+        for start in range(span.opened - HOUR // 2, span.last - HOUR // 4, HOUR // 4)
+    ][:MOMENTS]
+    known = [(_roughness(_between(series, *hour)) or 0.0, hour) for hour in hours]
+    return max(known, default=(0.0, (span.opened, span.opened + HOUR)))[1]
+
+
+def _wilder(series: Series, opened: int, hour: tuple[int, int]) -> float | None:
+    """Logarithm of how much larger a channel's steps were in an hour than before the incident."""
+    now = _roughness(_between(series, *hour))
+    before = _roughness(_between(series, opened - 6 * HOUR, opened - HOUR))
     return None if now is None or before is None else float(np.log(now / before))
 
 
