@@ -328,6 +328,7 @@ def test_a_preview_changes_nothing(watched):
 
 def test_a_changed_budget_holds_for_the_past_and_answers_like_a_preview(watched):
     call = watched.call
+    assert call.put("/budget", json={"per_sensor_month": 1e-12}).json()["count"] == 0
     preview = call.get("/budget/preview?per_sensor_month=100").json()
     answer = call.put("/budget", json={"per_sensor_month": 100}).json()
     assert [one.pop("title") for one in answer["incidents"]]

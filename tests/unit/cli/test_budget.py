@@ -7,11 +7,11 @@ import pytest
 
 @pytest.fixture
 def watched(redshank, tmp_path):
-    """Two days of a sensor with two jumps, stored."""
+    """Two days of a sensor with a jump near the end, stored."""
     lines = []
     for number in range(560):
         hour, minute = divmod(number * 5, 60)
-        odd = 25 * (540 <= number < 552) + 9 * (500 <= number < 503)
+        odd = 25 * (540 <= number < 552) + 1.6 * (400 <= number < 403)
         row = {
             "sensor_id": "greenhouse-1",
             "timestamp": f"2026-01-{29 + hour // 24:02}T{hour % 24:02}:{minute:02}:00Z",
@@ -39,6 +39,7 @@ def test_a_preview_lists_what_would_have_come(watched):
     few = watched("budget", "--preview", "0.1", "--json").json
     many = watched("budget", "--preview", "300", "--json").json
     assert few["count"] <= many["count"] == len(many["incidents"])
+    assert watched("budget", "--set", "1e-12").status == 0
     text = watched("budget", "--preview", "300", "--days", "2").out
     assert text.startswith("At 300 false alarms per sensor and 30 days, the last 2 days would have")
     assert "(would be new)" in text
