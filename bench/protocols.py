@@ -8,9 +8,8 @@ series of these benchmarks; all of them count, not only the core subset.
 SKAB: F1, false alarm rate (FAR) and missed alarm rate (MAR) of rows, added up over all files. The
 first 400 rows of each are learned from. On its leaderboard all rows of a file count, these 400 too:
 they are normal and here never in alarm, so they only lower FAR; beside it, the rows after them.
-Which rows the detector calls anomalous is taken in two ways: its alarms (the first rows of an
-incident, until it settles), and all rows of its incidents, until they are over. What the score
-could give is shown by the one threshold for all files that is best for F1, chosen by the labels.
+What the score could give is shown by the one threshold for all files that is best for F1, chosen by
+the labels.
 
 NAB: standard profile, its scorer (redshank.models.protocols), the labels are its windows. A
 detection is the row at which an alarm opens (what a user is told) or each row of the alarm. The
@@ -43,7 +42,7 @@ from redshank.models.protocols import (
     nab_score,
     row_counts,
 )
-from redshank.models.scoring import DEFAULT_BUDGET, score_table
+from redshank.models.scoring import score_table
 
 LEVELS = 1 - np.geomspace(1e-5, 0.5, 200)
 """Shares of all rows below the thresholds that are tried."""
@@ -61,8 +60,7 @@ class Run:
         mode: one of `MODES`.
         start: rows before this one were learned from (prefix) or are the protocol's probation.
         labels: (n,) True on anomalous rows.
-        alarms: (n,) True on rows of the shipped alarm,
-        incidents: and on all rows of its incidents.
+        alarms: (n,) True on rows of the shipped alarm.
         score: (n,) higher is worse.
         rate: (n,) normal incidents in 8,640 rows at least this extreme.
     """
@@ -72,7 +70,6 @@ class Run:
     start: int
     labels: Marks
     alarms: Marks
-    incidents: Marks
     score: np.ndarray
     rate: np.ndarray
 
@@ -91,7 +88,6 @@ def run_series(series: Series) -> list[Run]:
                 series.train_rows,
                 labels,
                 scored.is_anomaly,
-                bits(scored.rate, DEFAULT_BUDGET) & Alarm.OPEN > 0,
                 scored.score,
                 scored.rate,
             )
@@ -101,7 +97,7 @@ def run_series(series: Series) -> list[Run]:
 
 def bits(rate: np.ndarray, budget: float) -> np.ndarray:
     """Alarm bits of stored rates."""
-    return decide_series(rate.astype(np.float32), budget)
+    return decide_series(np.zeros(len(rate), np.int64), rate.astype(np.float32), budget)
 
 
 def opened(alarms: Marks) -> Marks:
@@ -113,10 +109,9 @@ def opened(alarms: Marks) -> Marks:
 def skab_counts(runs: Sequence[Run]) -> dict[str, RowCounts]:
     """Rows by label and alarm: of whole files, and after what is learned from."""
     out = {}
-    for name in ("alarms", "incidents"):
-        told = [getattr(run, name) for run in runs]
-        out[f"{name}, all rows"] = counted(runs, told)
-        out[f"{name}, rows after 400"] = counted(runs, told, whole=False)
+    told = [run.alarms for run in runs]
+    out["alarms, all rows"] = counted(runs, told)
+    out["alarms, rows after 400"] = counted(runs, told, whole=False)
     levels = np.quantile(np.concatenate([run.score[run.start :] for run in runs]), PERCENTS)
     above = [counted(runs, [run.score >= level for run in runs]) for level in levels]
     out["score over its best threshold, all rows"] = max(above, key=lambda one: one.f1)

@@ -80,7 +80,7 @@ def watch(
             rate.append(judged.rate), cause.append(judged.cause)
             moment.append(judged.time), alarm.append(judged.alarm)
     told = np.concatenate(rate), np.concatenate(cause), np.concatenate(moment)
-    again = decide_series(told[0], float(engine.budget[slot]), SETTINGS.confirmation)
+    again = decide_series(told[2], told[0], float(engine.budget[slot]), SETTINGS.confirmation)
     np.testing.assert_array_equal(np.concatenate(alarm), again)
     openings = {b: _openings(b, *told) for b in budgets}
     other = findings(stream)
@@ -97,7 +97,7 @@ def _run(engine: Engine, slot: int, stream: Stream, time: np.ndarray, values: np
 def _openings(
     budget: float, rate: np.ndarray, cause: np.ndarray, time: np.ndarray
 ) -> list[tuple[str, float]]:
-    rows = np.flatnonzero(decide_series(rate, budget) & Alarm.OPENED)
+    rows = np.flatnonzero(decide_series(time, rate, budget) & Alarm.OPENED)
     return [(_speaker(int(cause[row])), _day(time[row])) for row in rows.tolist()]
 
 
@@ -129,10 +129,13 @@ def _faults(
         time = stream.time[row : row + injected.event]
         parts = [part.rate for part in _run(engine, copy, stream, time, injected.values)]
         rates = np.concatenate([recent, *parts])
-        yield injected.fault, {b: _delay(rates, len(recent), b) for b in budgets}
+        times = stream.time[row - len(recent) : row + injected.event]
+        delays = {b: _delay(times, rates, len(recent), b) for b in budgets}
+        yield injected.fault, delays
     engine.remove(copy)
 
 
-def _delay(rates: np.ndarray, before: int, budget: float) -> float:
-    rows = np.flatnonzero(decide_series(rates, budget)[before:] & Alarm.ANOMALOUS)
+def _delay(time: np.ndarray, rates: np.ndarray, before: int, budget: float) -> float:
+    unusual = Alarm.OPEN | Alarm.WARNING
+    rows = np.flatnonzero(decide_series(time, rates, budget)[before:] & unusual == unusual)
     return float(rows[0]) / (len(rates) - before) if len(rows) else 1.0

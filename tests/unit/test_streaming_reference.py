@@ -10,7 +10,7 @@ from redshank.detect.streaming import StreamingPool, StreamingSettings, kernels,
 PARTS = ("V", "Q", "S", "X", "F", "M")
 ADDS = {"L": 0.6, "A": 0.4}
 WEIGHT = {"V": 2, "Q": 1, "S": 1, "X": 1, "F": 1, "M": 1}
-SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.15, 0.25, 0.25, 0.2, 0.1, 0.05)
+SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.02, 0.06, 0.2, 0.32, 0.25, 0.15)
 
 
 def widened(halves):
@@ -172,7 +172,7 @@ class SlowTrack:
         weight = self.peaks[used]
         log_share, self.spread = [], []
         for k, prior in zip(SHAPES, PRIOR, strict=True):
-            b = 4 * 0.6**k
+            b = 4 * 0.3**k
             self.spread.append(b + (weight * excess**k).sum())
             log_share.append(
                 math.log(prior)
@@ -203,17 +203,18 @@ class SlowStage:
         self.body = np.zeros(96)
         for x in history:
             self.add(x, min(1, 400 / len(history)))
+        self.gathered = self.trusted = self.memory = 0.0
         self.quantiles()
         self.tracks = [SlowTrack(), SlowTrack()]
-        self.gathered = self.trusted = self.memory = 0.0
         self.rows = self.open_rows = self.quiet = 0
         self.old, self.returning, self.recent = None, 0, []
         for x in history:
             self.row(x)
+        self.memory = 0.0
 
     def add(self, x, weight):
         self.body[min(int(x / 0.055), 95)] += weight
-        if self.body.sum() > 800:
+        if self.body.sum() > 400:
             self.body /= 2
 
     def quantile(self, part):
@@ -224,8 +225,10 @@ class SlowStage:
 
     def quantiles(self):
         self.mid = self.quantile(0.5)
-        self.fast_span = max(self.quantile(0.95) - self.mid, 0.05)
-        self.slow_span = max(self.quantile(0.985) - self.mid, 0.05)
+        part = self.trusted / (self.trusted + 15000)
+        fast, slow = (max(self.quantile(q) - self.mid, 0.05) for q in (0.95, 0.985))
+        self.fast_span = 0.4 ** (1 - part) * fast**part
+        self.slow_span = 0.5 ** (1 - part) * slow**part
 
     def row(self, x):
         self.memory = max(x, self.memory + 0.01 * (x - self.memory))
@@ -233,7 +236,7 @@ class SlowStage:
             self.quantiles()
         self.rows += 1
         e = (x - self.mid) / self.slow_span
-        self.gathered = 0.95 * self.gathered + min(e - 1.1, 4) if e > 1.1 else 0.5 * self.gathered
+        self.gathered = 0.97 * self.gathered + min(e - 1.1, 4) if e > 1.1 else 0.5 * self.gathered
         levels = ((x - self.mid) / self.fast_span, 1 + self.gathered if e > 1.1 else 0)
         rows = max(self.trusted, 1)
         pairs = list(zip(self.tracks, levels, strict=True))
@@ -289,13 +292,13 @@ class SlowStage:
         elif track.below is not None:
             track.below += 1
             if track.below >= 8:
-                weight = 0.25 if track.lowest < 0.5 else 1
+                weight = min(max(self.trusted / 8640, 0.25), 1) if track.lowest < 0.5 else 1
                 track.peaks[min(int(math.log(track.top) / 0.065), 63)] += weight
                 track.below = None
 
 
 def fleet(nominal):
-    points = [(0.0049, 0.1), (0.274, 1), (8.64, 10), (30, 29)]
+    points = [(0.015, 0.1), (0.45, 1), (8.2, 10), (20, 19)]
     k = sum(nominal >= at for at, _ in points[1:3])
     (a, b), (c, d) = points[k : k + 2]
     return math.exp(math.log(b) + math.log(nominal / a) * math.log(d / b) / math.log(c / a))
@@ -315,6 +318,15 @@ def sensor(channels, rows, seed):
     return values
 
 
+def unseen(shape, history, measured):
+    """Evidence of the later half of a history under a model of the earlier half."""
+    half = len(history) // 2
+    block, flags = np.zeros(shape.model_bytes, np.uint8), measured.astype(np.float32)
+    learning._fit_usual(shape, StreamingSettings(), block, history[:half], flags)
+    model = SlowModel(shape, block)
+    return [model.row(row, measured)[0] for row in history[half:]]
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_rows_follow_the_description(channels):
     values = sensor(channels, 1400, seed=channels)
@@ -322,15 +334,14 @@ def test_rows_follow_the_description(channels):
     shape = kernels.layout(channels)
     model = np.zeros(shape.model_bytes, np.uint8)
     core = np.zeros(shape.core_bytes, np.uint8)
-    evidence = learning.fit_prefix(shape, StreamingSettings(), model, core, history)
-
+    learning.fit_prefix(shape, StreamingSettings(), model, core, history)
     pool = StreamingPool(channels)
     slots = pool.add()
     pool.prime(0, np.arange(500), history)
     told = pool.score(np.zeros(len(live), np.int32), np.arange(len(live)), live)
 
-    slow, stage = SlowModel(shape, model), SlowStage(evidence[125:].astype(float))
     measured = [len(set(column[np.isfinite(column)])) > 2 for column in history.T]
+    slow, stage = SlowModel(shape, model), SlowStage(unseen(shape, history, np.array(measured)))
     expected = [slow.row(row, np.array(measured)) for row in live]
     score, rate = np.array([stage.row(x) for x, _ in expected]).T
     assert pool.fitted(slots).all()

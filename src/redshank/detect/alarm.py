@@ -8,7 +8,7 @@ from enum import IntFlag
 
 import numpy as np
 
-from redshank.core.batch import Bytes, Ints, Singles
+from redshank.core.batch import Bytes, Ints, Singles, Times
 from redshank.core.errors import FieldError
 from redshank.detect.native import call, contiguous
 from redshank.detect.structs import StructColumn
@@ -17,15 +17,13 @@ from redshank.detect.structs import StructColumn
 class Alarm(IntFlag):
     """What a row means for its sensor's incident."""
 
-    ANOMALOUS = 1
-    """The row is anomalous."""
-    OPEN = 2
-    """An incident goes on."""
-    OPENED = 4
+    OPEN = 1
+    """An incident goes on: the row is anomalous."""
+    OPENED = 2
     """It opened at this row."""
-    CLOSED = 8
+    CLOSED = 4
     """The one before was over at this row."""
-    WARNING = 16
+    WARNING = 8
     """The row's return rate is within five times the budget."""
 
 
@@ -74,18 +72,20 @@ def alarm_column() -> StructColumn:
 def decide(
     states: StructColumn,
     slots: Ints,
+    time: Times,
     rate: Singles,
     budget: Singles,
     confirmation: Confirmation = AT_ONCE,
 ) -> Bytes:
     """Alarm bits of rows in arrival order; ``states`` moves on.
 
-    An incident opens where ``rate`` is at most ``budget``, once confirmed. Rows are anomalous for
-    the first 50 rows of an incident; it is over after 20 rows in a row above five times the budget.
+    An incident opens where ``rate`` is at most ``budget``, once confirmed. Its rows are anomalous;
+    it is over after 60 rows in a row above five times the budget, or after 12 rows and 5 hours.
 
     Args:
         states: one row a sensor.
         slots: (n,) row in ``states`` of each reading.
+        time: (n,) event time, microseconds; the same for all where only rows count.
         rate: (n,) return rate, any scale.
         budget: (n,) the alarm budget on the same scale.
         confirmation: how many of the latest rows must be within it.
@@ -100,6 +100,7 @@ def decide(
         ctypes.c_int32(confirmation.needed),
         ctypes.c_int32(confirmation.window),
         contiguous(slots, np.int32),
+        contiguous(time, np.int64),
         contiguous(rate, np.float32),
         contiguous(budget, np.float32),
         states.rows,
@@ -109,14 +110,20 @@ def decide(
 
 
 def decide_one(
-    states: StructColumn, rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE
+    states: StructColumn,
+    time: Times,
+    rate: Singles,
+    budget: float,
+    confirmation: Confirmation = AT_ONCE,
 ) -> Bytes:
     """Alarm bits of the next rows of one sensor, whose state is the first of ``states``."""
     slots = np.zeros(len(rate), np.int32)
     budgets = np.full(len(rate), budget, np.float32)
-    return decide(states, slots, rate, budgets, confirmation)
+    return decide(states, slots, time, rate, budgets, confirmation)
 
 
-def decide_series(rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE) -> Bytes:
+def decide_series(
+    time: Times, rate: Singles, budget: float, confirmation: Confirmation = AT_ONCE
+) -> Bytes:
     """Alarm bits of one sensor's stored rates, from its first row on."""
-    return decide_one(alarm_column(), rate, budget, confirmation)
+    return decide_one(alarm_column(), time, rate, budget, confirmation)

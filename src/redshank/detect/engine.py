@@ -33,8 +33,10 @@ from redshank.detect.streaming import Cause
 
 __all__ = ["Engine", "EngineSettings", "Judged"]
 
-_STREAM_SHARE = 0.7
-"""Part of the alarm budget that the streaming score may spend."""
+_STREAM_SHARE = 0.9
+"""Part of the alarm budget that the streaming score may spend.
+
+The three parts come to more than one: flat lines and extremes keep far below theirs."""
 _FLAT_SHARE = 0.15
 """Part for flat lines of all channels together."""
 _EXTREME_SHARE = 0.15
@@ -200,8 +202,11 @@ class Engine:
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
         budget = self._slots.budget[rows.slots]
-        alarm = decide(self._alarm, rows.slots, rate, budget, self.settings.confirmation)
-        learn = (alarm & Alarm.ANOMALOUS == 0).astype(np.uint8)
+        confirmation = self.settings.confirmation
+        alarm = decide(
+            self._alarm, rows.slots, self._alarm_time(rows.time), rate, budget, confirmation
+        )
+        learn = (alarm & Alarm.OPEN == 0).astype(np.uint8)
         bands = self._profile.run(first, rows.time, rows.values, interval, learn)
         before, usual = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
@@ -226,6 +231,10 @@ class Engine:
             before,
             usual,
         )
+
+    def _alarm_time(self, time: Times) -> Times:
+        """Event time of the decision; standing still where a month is counted in rows."""
+        return np.zeros_like(time) if self.settings.row_months else time
 
     def _per_month(self, interval: Singles) -> Singles:
         if self.settings.row_months:

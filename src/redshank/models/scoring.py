@@ -156,7 +156,7 @@ def _joined(parts: Sequence[Judged], channels: int) -> _Judgements:
         score=joined(lambda part: part.score),
         rate=joined(lambda part: part.rate),
         per_month=joined(lambda part: part.per_month),
-        anomalous=joined(lambda part: part.alarm & Alarm.ANOMALOUS).astype(np.bool_),
+        anomalous=joined(lambda part: part.alarm & Alarm.OPEN).astype(np.bool_),
         contributions=np.concatenate(
             [np.empty((0, channels)), *(part.contributions for part in parts)]
         ),

@@ -138,7 +138,7 @@ def preview(
     found: list[PreviewIncident] = []
     for rates in _stored_rates(store, days, sensor_id):
         own = budget.for_sensor(rates.sensor_id)
-        alarm = decide_series(rates.rate, own, budget.confirmation)
+        alarm = decide_series(rates.time, rates.rate, own, budget.confirmation)
         for first, last in span_rows(alarm):
             opened = int(rates.time[first])
             rarest = float(rates.rate[first : last + 1].min())
@@ -174,7 +174,7 @@ def rebuild(store: Store, budget: Budget, describe: Callable[[str], SensorInfo])
     for rates in _stored_rates(store, REACH_DAYS, None):
         states = alarm_column()
         own = budget.for_sensor(rates.sensor_id)
-        alarm = decide_one(states, rates.rate, own, budget.confirmation)
+        alarm = decide_one(states, rates.time, rates.rate, own, budget.confirmation)
         alarms[rates.sensor_id] = states.get(0)
         tracker = Tracker(describe)
         for first, end in _windows(alarm):

@@ -471,7 +471,7 @@ def status(judged: Judged) -> Bytes:
     out = np.full(len(judged.time), Status.NORMAL, np.uint8)
     out[np.isinf(judged.rate)] = Status.LEARNING
     out[judged.alarm & Alarm.WARNING != 0] = Status.WARNING
-    out[judged.alarm & Alarm.ANOMALOUS != 0] = Status.ANOMALY
+    out[judged.alarm & Alarm.OPEN != 0] = Status.ANOMALY
     return out
 
 

@@ -11,7 +11,7 @@ def watched(redshank, tmp_path):
     lines = []
     for number in range(560):
         hour, minute = divmod(number * 5, 60)
-        odd = 25 * (540 <= number < 552) + 1.6 * (400 <= number < 403)
+        odd = 25 * (540 <= number < 552) + 9 * (400 <= number < 403)
         row = {
             "sensor_id": "greenhouse-1",
             "timestamp": f"2026-01-{29 + hour // 24:02}T{hour % 24:02}:{minute:02}:00Z",
@@ -36,6 +36,7 @@ def test_the_promise_and_what_came_are_shown(watched):
 
 
 def test_a_preview_lists_what_would_have_come(watched):
+    watched("budget", "--set", "0.0001")
     few = watched("budget", "--preview", "0.1", "--json").json
     many = watched("budget", "--preview", "300", "--json").json
     assert few["count"] <= many["count"] == len(many["incidents"])

@@ -123,6 +123,7 @@ float record_of(const Shape *shape, const float *rates, const float *measured, R
 
 void stage_clear(Stage *stage);
 void stage_seed(Stage *stage, const float *evidence, int rows);
+void stage_renew(Stage *stage);
 float stage_row(Stage *stage, float evidence, float *rate);
 
 #endif

@@ -11,14 +11,14 @@
 #define RECALIBRATION 1000.0f
 #define GROWTH 9.0f
 #define SILENT 1.0f      /* evidence of L and A that does not count: about the 99 % quantile */
-#define NOVEL_ADDS .6f
-#define ACTIVE_ADDS .4f
+#define LEVEL_ADDS .6f
+#define ACTIVITY_ADDS .4f
 #define RECORD_ADDS .14f
 #define RECORD_RATE 100.0f /* records a month that are nothing special */
 #define RECORD_MOST 9.0f
 #define AS_USUAL 6.0f    /* weight of the usual components together, for shares and causes */
 
-static const float ADDS[2] = {NOVEL_ADDS, ACTIVE_ADDS};
+static const float ADDS[2] = {LEVEL_ADDS, ACTIVITY_ADDS};
 
 /* Slow means of the values and of the sizes of their steps; before the ring moves on. */
 void novelty_observe(const Shape *shape, Model *m, Row *row) {

@@ -7,14 +7,19 @@
 
 #define MONTH 8640.0f
 #define BIN .055f          /* of the body */
-#define BODY_MASS 800.0f
+#define BODY_MASS 400.0f
 #define BODY_REFRESH 16
 #define TAIL_REFRESH 64
 #define STEP .065f         /* of a peak bin, in logs */
 #define PEAK_MEMORY 17000.0f
+#define FAST_UNIT .4f      /* of evidence, where nothing is known of a sensor yet */
+#define SLOW_UNIT .5f
+#define LEAST_UNIT .05f
+#define OWN_UNIT 15000.0f  /* rows after which half of the unit is the sensor's own */
 #define TOP 25.0f          /* peaks that make the tail */
 #define ENDS 8             /* rows below the base level that end an incident on a track */
-#define STRONG_COUNTS .25f /* of a peak that opened it: fed back in part, or a fault hides the next */
+#define LEAST_COUNT .25f   /* of a peak that opened it: counted in full, a fault hides the next */
+#define OUTLIVED .5f       /* of what is remembered, when a later model takes over */
 #define STRONG .5f         /* nominal rate that opens the internal incident */
 #define CLOSES 20
 #define REGIME 250         /* rows open: a new regime */
@@ -24,7 +29,9 @@
 #define SAVED 64.0f        /* fixed point of a body that is put aside */
 
 static const float SHAPE[SHAPES] = {.35f, .5f, .75f, 1, 1.5f, 2};
-static const float PRIOR[SHAPES] = {.15f, .25f, .25f, .2f, .1f, .05f};
+static const float PRIOR[SHAPES] = {.02f, .06f, .2f, .32f, .25f, .15f};
+#define PRIOR_PEAKS 4.0f
+#define PRIOR_EXCESS .3f /* their size, in units */
 
 static float quantile(const Stage *s, float part) {
     const float wanted = part * s->body_mass;
@@ -39,11 +46,18 @@ static float quantile(const Stage *s, float part) {
 
 static float at_least(float x, float floor) { return x > floor ? x : floor; }
 
+/* Evidence is in the same unit for all sensors: it is counted from their 99 % quantiles. A sensor's
+ * own spread is a better unit only once much of it has been seen; the two are mixed in logs. */
+static float unit(float own, float common, float trusted) {
+    const float part = trusted / (trusted + OWN_UNIT);
+    return common * powf(at_least(own, LEAST_UNIT) / common, part);
+}
+
 static void refresh_body(Stage *s) {
     if (s->body_mass <= 0) return;
     s->mid = quantile(s, .5f);
-    s->fast_span = at_least(quantile(s, .95f) - s->mid, .05f);
-    s->slow_span = at_least(quantile(s, .985f) - s->mid, .05f);
+    s->fast_span = unit(quantile(s, .95f) - s->mid, FAST_UNIT, s->trusted);
+    s->slow_span = unit(quantile(s, .985f) - s->mid, SLOW_UNIT, s->trusted);
 }
 
 static int body_bin(float evidence) {
@@ -86,12 +100,12 @@ static void refresh_tail(Track *t) {
         for (int k = 0; k < SHAPES; k++) sums[k] += above[i] * expf(SHAPE[k] * log_excess);
     }
     float best = -1e30f, whole = 0;
-    t->power = 4 + mass;
+    t->power = PRIOR_PEAKS + mass;
     for (int k = 0; k < SHAPES; k++) {
-        const float b = 4 * powf(.6f, SHAPE[k]);
+        const float b = PRIOR_PEAKS * powf(PRIOR_EXCESS, SHAPE[k]);
         t->spread[k] = b + sums[k];
         t->share[k] = logf(PRIOR[k]) + mass * logf(SHAPE[k]) + (SHAPE[k] - 1) * sum_log +
-                      4 * logf(b) - t->power * logf(t->spread[k]);
+                      PRIOR_PEAKS * logf(b) - t->power * logf(t->spread[k]);
         if (t->share[k] > best) best = t->share[k];
     }
     for (int k = 0; k < SHAPES; k++) whole += t->share[k] = expf(t->share[k] - best);
@@ -118,8 +132,8 @@ static float expected(const Track *t, float level, float rows) {
 
 /* Nominal to measured rate, the same for all sensors: log-log linear between four points. */
 static float fleet_curve(float nominal) {
-    static const float from[4] = {-5.318520f, -1.294627f, 2.156403f, 3.401197f};
-    static const float to[4] = {-2.302585f, 0, 2.302585f, 3.367296f};
+    static const float from[4] = {-4.199705f, -0.798508f, 2.104134f, 2.995732f};
+    static const float to[4] = {-2.302585f, 0, 2.302585f, 2.944439f};
     const float at = logf(nominal > 1e-12f ? nominal : 1e-12f);
     const int k = at < from[1] ? 0 : (at < from[2] ? 1 : 2);
     return expf(to[k] + (at - from[k]) * (to[k + 1] - to[k]) / (from[k + 1] - from[k]));
@@ -127,7 +141,8 @@ static float fleet_curve(float nominal) {
 
 void stage_clear(Stage *s) {
     memset(s, 0, sizeof *s);
-    s->fast_span = s->slow_span = .05f;
+    s->fast_span = FAST_UNIT;
+    s->slow_span = SLOW_UNIT;
     s->returning = -1;
     for (int k = 0; k < 2; k++) {
         s->track[k].below = -1;
@@ -142,19 +157,22 @@ void stage_seed(Stage *s, const float *evidence, int rows) {
     refresh_body(s);
 }
 
-static void record(Track *t) {
-    t->peaks[peak_bin(t->top)] += t->lowest < STRONG ? STRONG_COUNTS : 1.0f;
+/* A peak that opened the internal incident was most likely a fault. It counts for as much as makes
+ * the next like it one in a month; were it left out, heavy tails would be taken for faults. */
+static void record(Track *t, float trusted) {
+    const float part = at_least(trusted / MONTH, LEAST_COUNT);
+    t->peaks[peak_bin(t->top)] += t->lowest < STRONG && part < 1 ? part : 1.0f;
     t->below = -1;
 }
 
-static void follow(Track *t, float level, float rate) {
+static void follow(Track *t, float level, float rate, float trusted) {
     if (level > 1) {
         if (t->below < 0) t->top = level, t->lowest = rate;
         if (level > t->top) t->top = level;
         if (rate < t->lowest) t->lowest = rate;
         t->below = 0;
     } else if (t->below >= 0 && ++t->below >= ENDS) {
-        record(t);
+        record(t, trusted);
     }
 }
 
@@ -204,14 +222,16 @@ static void settle(Stage *s, float evidence, float rate) {
     }
 }
 
-static void forget(Stage *s) {
-    const float keep = 1 - TAIL_REFRESH / PEAK_MEMORY;
+static void forget(Stage *s, float keep) {
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < PEAKS; i++) s->track[k].peaks[i] *= keep;
         refresh_tail(&s->track[k]);
     }
     s->trusted *= keep;
 }
+
+/* A later model judges from now on: incidents under the one before count for less. */
+void stage_renew(Stage *s) { forget(s, OUTLIVED); }
 
 static float gather(Stage *s, float evidence) {
     const float e = (evidence - s->mid) / s->slow_span;
@@ -220,7 +240,7 @@ static float gather(Stage *s, float evidence) {
         return 0;
     }
     const float more = e - 1.1f;
-    s->gathered = .95f * s->gathered + (more < 4 ? more : 4);
+    s->gathered = .97f * s->gathered + (more < 4 ? more : 4);
     return 1 + s->gathered;
 }
 
@@ -236,9 +256,9 @@ float stage_row(Stage *s, float evidence, float *rate) {
     const float nominal = MONTH / trusted * (a < b ? a : b);
     settle(s, evidence, nominal);
     watch_return(s, evidence);
-    follow(&s->track[0], fast, nominal);
-    follow(&s->track[1], slow, nominal);
-    if (s->rows % TAIL_REFRESH == 0) forget(s);
+    follow(&s->track[0], fast, nominal, trusted);
+    follow(&s->track[1], slow, nominal, trusted);
+    if (s->rows % TAIL_REFRESH == 0) forget(s, 1 - TAIL_REFRESH / PEAK_MEMORY);
     if (!s->open_rows) {
         add_body(s, evidence, nominal < 5 ? .3f : 1.0f);
         s->trusted += 1;

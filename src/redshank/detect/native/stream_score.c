@@ -10,6 +10,7 @@
 #define OPINION_FLOOR .02f
 #define STORED 4096.0f     /* fixed point of the evidence that is kept for later fits */
 #define DISTRUST 0x8000u   /* its top bit: the row was itself an anomaly */
+#define DOUBTED .5f        /* rate from which it counts as one */
 
 enum { GOES_ON = 0, FIT_DUE = 1, OPINION_ENDS = 2, BUFFER_FULL = 3 };
 enum { CAUSES_S = 3, CAUSES_F = 5, CAUSES_X = 7, CAUSES_M = 8 };
@@ -75,7 +76,7 @@ static void keep_values(const Shape *shape, const Kept *kept, int64_t at, const 
 
 static uint16_t stored_evidence(float evidence, float rate) {
     const float fixed = evidence * STORED;
-    return (uint16_t)((uint32_t)(fixed < 32767 ? fixed : 32767) | (rate <= 1 ? DISTRUST : 0));
+    return (uint16_t)((uint32_t)(fixed < 32767 ? fixed : 32767) | (rate <= DOUBTED ? DISTRUST : 0));
 }
 
 static int is_calm(const Kept *kept, int64_t rows) {
@@ -382,14 +383,31 @@ API void rs_stream_judge(int channels, char *block, const float *pooled, const f
         out[t] = model_judge(&shape, &m, pooled + t * VIEWS, views, 0, parts);
 }
 
-/* A fresh alarm stage that has lived through this evidence. */
+/* Evidence of further rows under a fitted model, which goes along with them as it would live. */
+API void rs_stream_follow(int channels, char *block, const double *values, const float *measured,
+                          int64_t rows, float *out, char *scratch) {
+    Bench b;
+    Model m;
+    bench_make(&b, channels, scratch);
+    model_view(&b.shape, block, &m);
+    for (int64_t t = 0; t < rows; t++)
+        out[t] = model_row(&b.shape, &m, values + t * channels, measured, 0, &b.row, b.parts,
+                           b.workspace);
+}
+
+/* A fresh alarm stage that has lived through this evidence, which was another model's: the score
+ * remembers none of it. */
 API void rs_stream_replay(char *core, const float *evidence, int64_t rows) {
     Stage *stage = (Stage *)core;
     float rate;
     stage_clear(stage);
     stage_seed(stage, evidence, (int)rows);
     for (int64_t t = 0; t < rows; t++) stage_row(stage, evidence[t], &rate);
+    stage->memory = 0;
 }
+
+/* Tell the alarm stage that a later model judges from now on. */
+API void rs_stream_renew(char *core) { stage_renew((Stage *)core); }
 
 /* Sizes of the blocks: channels lags window features rank centres model core ring. */
 API void rs_stream_shape(int channels, int32_t *out) {

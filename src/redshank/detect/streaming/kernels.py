@@ -220,9 +220,21 @@ def judge(shape: Layout, model: Bytes, pooled: Singles, measured: Singles) -> Si
     return out
 
 
+def follow(shape: Layout, model: Bytes, values: Floats, measured: Singles) -> Singles:
+    """(n,) evidence of rows (n, c) that come after those a model was fitted on; it moves on."""
+    out = np.empty(len(values), np.float32)
+    _call("follow", shape, model, values, measured, len(values), out, _scratch(shape))
+    return out
+
+
 def replay(core: Bytes, evidence: Singles) -> None:
     """Restart the alarm stage of a core block on evidence (n,)."""
     native.call("rs_stream_replay", core, evidence, ctypes.c_int64(len(evidence)))
+
+
+def renew(core: Bytes) -> None:
+    """Tell the alarm stage of a core block that a later model judges from now on."""
+    native.call("rs_stream_renew", core)
 
 
 def _scratch(shape: Layout) -> Bytes:

@@ -13,7 +13,6 @@ from redshank.detect.streaming.scores import StreamingSettings
 
 LAST_FIT = 4
 """Fits of a sensor that starts from nothing."""
-_OPINION_FLOOR = np.float32(0.02)
 _HALF_LARGEST = 65504.0
 
 
@@ -27,23 +26,42 @@ def buffered(shape: Layout, buffer: Bytes, rows: int) -> tuple[Times, Floats]:
 def fit_prefix(
     shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, values: Floats
 ) -> Singles:
-    """Fit on a whole history; the alarm stage lives through its last three quarters.
+    """Fit on a whole history; the alarm stage lives through its later half.
 
-    Nobody has looked through the history, so rows that stand out under a first model are left out
-    of the final one.
+    It does so on the evidence of a model of the earlier half: rows that a model was fitted on look
+    calmer to it than any later row will, and alarms set by them come too easily.
 
     Returns:
         (n,) evidence of the history.
     """
     measured = kernels.levels(shape, core, values)
+    kernels.replay(core, _unseen(shape, settings, values, len(values) // 2, measured))
+    return _fit_usual(shape, settings, model, values, measured)
+
+
+def _fit_usual(
+    shape: Layout, settings: StreamingSettings, model: Bytes, values: Floats, measured: Singles
+) -> Singles:
+    """Fit on a history that nobody has looked through; (n,) its evidence.
+
+    Rows that stand out under a first model are left out of the final one.
+    """
     trusted = np.ones(len(values), np.bool_)
     evidence = fit(shape, settings, model, values, trusted, measured)
     usual = ~_outstanding(evidence, settings)
-    if not usual.all():
-        model[:] = 0
-        evidence = fit(shape, settings, model, values, usual, measured)
-    kernels.replay(core, _later(evidence))
-    return evidence
+    if usual.all():
+        return evidence
+    model[:] = 0
+    return fit(shape, settings, model, values, usual, measured)
+
+
+def _unseen(
+    shape: Layout, settings: StreamingSettings, values: Floats, seen: int, measured: Singles
+) -> Singles:
+    """Evidence of the rows from `seen` on under a model of the rows before."""
+    model = np.zeros(shape.model_bytes, np.uint8)
+    _fit_usual(shape, settings, model, values[:seen], measured)
+    return kernels.follow(shape, model, values[seen:], measured)
 
 
 def fit_first(
@@ -71,16 +89,18 @@ def fit_first(
 def refit(
     shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, ring: Bytes, rows: int
 ) -> None:
-    """A later model, from the rows in the ring; the alarm stage starts anew on their evidence."""
+    """A later model, from the rows in the ring; the alarm stage goes on, half as sure.
+
+    It cannot start anew on these rows: to a model that has seen them they look too calm.
+    """
     kept = _Kept(shape, ring)
     at = np.arange(max(0, rows - KEPT), rows) % KEPT
     values = kept.values[at].astype(np.float64) / kept.scale + kept.mean
     past = (kept.evidence[at] & ~DISTRUST).astype(np.float32) / STORED
     trusted = _trusted((kept.evidence[at] & DISTRUST) == 0, past, settings)
     measured = kernels.levels(shape, core, values[:0])
-    evidence = fit(shape, settings, model, values, trusted, measured)
-    both = np.sqrt((evidence + _OPINION_FLOOR) * (past + _OPINION_FLOOR)) - _OPINION_FLOOR
-    kernels.replay(core, _later(both))
+    fit(shape, settings, model, values, trusted, measured)
+    kernels.renew(core)
 
 
 class _Kept:
@@ -100,10 +120,6 @@ def _outstanding(evidence: Singles, settings: StreamingSettings) -> NDArray[np.b
     around = np.ones(2 * settings.around + 1)
     marks: NDArray[np.bool_] = np.convolve(out, around)[settings.around : -settings.around] > 0
     return marks
-
-
-def _later(evidence: Singles) -> Singles:
-    return np.ascontiguousarray(evidence[len(evidence) // 4 :], dtype=np.float32)
 
 
 def _trusted(
