@@ -270,6 +270,22 @@ def test_after_two_winters_off_readings_in_winter_are_an_incident(pipeline):
     assert incident.title == "reports in January, out of its season"
 
 
+def test_what_is_expected_goes_by_the_clocks_of_the_zone():
+    time = MONDAY + np.arange(0, 12 * DAY, 10 * MINUTE)
+    values = np.sin(np.arange(len(time)) / 23.0)[:, None]
+
+    def expected(info, time):
+        made = new_pipeline()
+        made.adopt("lake", None, info)
+        rows = Batch(("lake",), np.zeros(len(time), np.int32), time, ("t",), values)
+        (verdicts,) = made.run([rows], int(time[-1])).verdicts
+        return verdicts.expected
+
+    there, here = expected(INFO, time), expected(SensorInfo("lake"), time + HOUR)
+    np.testing.assert_array_equal(there, here)
+    assert (there[-100:] != expected(SensorInfo("lake"), time)[-100:]).any()
+
+
 # --- state ---
 
 

@@ -90,24 +90,6 @@ class Rhythm:
         call("rs_rhythm", n, slots, time, self.sensors.rows, interval, gap)
         return interval, gap
 
-    def silence(self, slots: Ints, since: Times, now: int) -> tuple[Singles, Singles]:
-        """How rare it is that nothing has come for so long.
-
-        Args:
-            slots: (n,) sensors.
-            since: (n,) when something came the last time, microseconds.
-            now: microseconds.
-
-        Returns:
-            (n,) silences at least as long per 8,640 rows, inf while too little is known; and (n,)
-            the reporting interval in seconds.
-        """
-        rate = np.empty(len(slots), np.float32)
-        interval = np.empty(len(slots), np.float32)
-        n, states = ctypes.c_int64(len(slots)), self.sensors.rows
-        call("rs_silence", n, slots, since, ctypes.c_int64(now), states, rate, interval)
-        return rate, interval
-
 
 class FlatLine:
     """How unusual is it that a channel holds one value for so long (``native/flatline.c``)."""
@@ -256,7 +238,7 @@ class Profile:
 
         Args:
             first: (n,) number of the sensor's first channel.
-            time: (n,) event time.
+            time: (n,) event time on the sensor's own clock: UTC plus its offset, microseconds.
             values: (n, c).
             interval: (n,) the sensor's reporting interval in seconds.
             learn: (n,) 0 for rows that must not become normal.

@@ -85,6 +85,11 @@ class Engine:
         """(n,) alarm budget of each slot; may be written."""
         return self._slots.budget
 
+    @property
+    def zone(self) -> Ints:
+        """(n,) number of each slot's time zone, 0 for new ones; may be written."""
+        return self._slots.zone
+
     def channels(self, slot: int) -> tuple[str, ...]:
         """The sensor's channels, in order of appearance."""
         return self._slots.channels(slot)
@@ -111,24 +116,10 @@ class Engine:
         units = self._units(self.channels(slot))
         self._changes.run(first, aligned.time, aligned.values, interval, units)
         learn = np.ones(len(aligned.time), np.uint8)
-        self._profile.run(first, aligned.time, aligned.values, interval, learn)
+        local = self._local(aligned.slots, aligned.time)
+        self._profile.run(first, local, aligned.values, interval, learn)
         self._recent.run(first, aligned.values, np.zeros_like(learn))
         self._groups.prime(slot, aligned.time, aligned.values)
-
-    def silence(self, slots: Ints, since: Times, now: int) -> tuple[Singles, Singles]:
-        """How rare it is that nothing has come for so long.
-
-        Args:
-            slots: (n,) sensors.
-            since: (n,) when something came the last time, microseconds.
-            now: microseconds.
-
-        Returns:
-            (n,) silences at least as long per sensor and 30 days, inf while too little is known;
-            and (n,) the reporting interval in seconds.
-        """
-        rate, interval = self._rhythm.silence(slots, since, now)
-        return rate * (self._per_month(interval) / np.float32(MONTH_ROWS)), interval
 
     def state_bytes(self) -> int:
         """Memory of all state arrays."""
@@ -178,6 +169,7 @@ class Engine:
         try:
             if slot is not None:
                 self.restore(copy, self.snapshot(slot))
+                self.zone[copy] = self.zone[slot]
             self._alignment.sensors.clear(copy)
             slots = np.full(len(time), copy, np.int32)
             (judged,) = self.run(slots, time, channels, values)
@@ -207,7 +199,8 @@ class Engine:
             self._alarm, rows.slots, self._alarm_time(rows.time), rate, budget, confirmation
         )
         learn = (alarm & Alarm.OPEN == 0).astype(np.uint8)
-        bands = self._profile.run(first, rows.time, rows.values, interval, learn)
+        local = self._local(rows.slots, rows.time)
+        bands = self._profile.run(first, local, rows.values, interval, learn)
         before, usual = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
         flat = flat_rate <= clear[:, None]
@@ -259,6 +252,10 @@ class Engine:
         held = np.isin(cause, (Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE))
         lifted = small.all(axis=1) & ~held
         rate[lifted] = np.maximum(rate[lifted], per_month[lifted])
+
+    def _local(self, slots: Ints, time: Times) -> Times:
+        """What the clocks show where the sensors stand, as microseconds."""
+        return time + self.settings.offsets(self.zone[slots], time)
 
     def _rests(self, layout: tuple[str, ...]) -> Bytes:
         return np.array([self.settings.rests_at_zero(name) for name in layout], np.uint8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.detect.alarm import AT_ONCE, Confirmation
 from redshank.detect.channelstate import Conversions
@@ -24,6 +26,8 @@ class EngineSettings:
         min_effect: channel name to the least deviation in its unit that may alarm.
         units: channel name to factor and offset from other units of its quantity to its own.
         confirmation: N of M rows within the budget before an incident opens.
+        offsets: how far local time is ahead of UTC, microseconds, from numbers of time zones and
+            from times; for what is normal at an hour of the day.
         row_months: rate unit is a month of 8,640 rows instead of 30 days of event time.
     """
 
@@ -32,6 +36,7 @@ class EngineSettings:
     min_effect: Mapping[str, float] = field(default_factory=dict)
     units: Callable[[str], Conversions] = lambda name: ()
     confirmation: Confirmation = AT_ONCE
+    offsets: Callable[[Ints, Times], Times] = lambda zones, time: np.zeros_like(time)
     row_months: bool = False
 
 

@@ -26,6 +26,7 @@ class Slots:
         layout: (n,) number of each slot's layout.
         first: (n,) where each slot's series begins.
         budget: (n,) each slot's alarm budget.
+        zone: (n,) number of each slot's time zone.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Slots:
         self.layout = np.zeros(64, np.int32)
         self.first = np.zeros(64, np.int64)
         self.budget = np.full(64, 3.0, np.float32)
+        self.zone = np.zeros(64, np.int32)
         self._free: list[int] = []
         self._free_series: dict[int, list[int]] = {}
         self._slots = 0
@@ -51,6 +53,7 @@ class Slots:
         self.layout[slot] = 0
         self.first[slot] = 0
         self.budget[slot] = budget
+        self.zone[slot] = 0
         return slot
 
     def remove(self, slot: int) -> None:
@@ -126,7 +129,7 @@ class Slots:
     def nbytes(self) -> int:
         """Memory of the columns and of the book."""
         columns = (*self._of_sensors, *self._of_series)
-        small = self.layout.nbytes + self.first.nbytes + self.budget.nbytes
+        small = self.layout.nbytes + self.first.nbytes + self.budget.nbytes + self.zone.nbytes
         return sum(column.rows.nbytes for column in columns) + small
 
     def _new(self) -> int:
@@ -136,6 +139,7 @@ class Slots:
             self.layout = np.concatenate([self.layout, np.zeros_like(self.layout)])
             self.first = np.concatenate([self.first, np.zeros_like(self.first)])
             self.budget = np.concatenate([self.budget, np.zeros_like(self.budget)])
+            self.zone = np.concatenate([self.zone, np.zeros_like(self.zone)])
         for column in self._of_sensors:
             column.reserve(self._slots)
         return slot

@@ -82,13 +82,14 @@ class Pipeline:
             min_effect=dict(min_effect or {}),
             units=other_units,
             confirmation=budget.confirmation,
+            offsets=self._zones.offsets,
         )
         self.clear()
 
     def clear(self) -> None:
         """Drop all sensors from memory; they come back from the store when they report again."""
         self._engine = Engine(self.settings)
-        self._timing = Timing(self._zones)
+        self._timing = Timing(self._zones, self._engine)
         self._tracker = Tracker(self.describe)
         self._absences = Absences(self.describe)
         self._slot: dict[str, int] = {}

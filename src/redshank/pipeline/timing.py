@@ -11,6 +11,7 @@ from redshank.core.batch import Ints, Singles, Times
 from redshank.core.records import SensorInfo
 from redshank.core.zones import Zone, Zones
 from redshank.detect.cadence import Attendance, Cadence
+from redshank.detect.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,35 +38,33 @@ class Timing:
 
     Args:
         zones: tells a sensor's zone.
+        engine: has the slots, and goes by their zones, too.
     """
 
-    def __init__(self, zones: Zones) -> None:
+    def __init__(self, zones: Zones, engine: Engine) -> None:
         self._zones = zones
+        self._engine = engine
         self._cadence = Cadence()
-        self._zone = np.zeros(64, np.int32)
 
     def enter(self, slot: int) -> None:
         """A sensor of which nothing is learned yet."""
         self._cadence.sensors.reserve(slot + 1)
         self._cadence.sensors.clear(slot)
-        while slot >= len(self._zone):
-            self._zone = np.concatenate([self._zone, np.zeros_like(self._zone)])
-        self._zone[slot] = 0
 
     def place(self, slot: int, info: SensorInfo) -> None:
         """Go by what is registered of a sensor; in another zone its hours are learned anew."""
         number = self._zones.number(self._zones.of(info))
-        if number != self._zone[slot]:
-            self._zone[slot] = number
+        if number != self._engine.zone[slot]:
+            self._engine.zone[slot] = number
             self._cadence.forget_calendar(np.array([slot], np.int32))
 
     def zone_of(self, slot: int) -> Zone:
         """A sensor's time zone."""
-        return self._zones.numbered(int(self._zone[slot]))
+        return self._zones.numbered(int(self._engine.zone[slot]))
 
     def run(self, slots: Ints, time: Times) -> None:
         """Learn from rows, in event-time order for each sensor."""
-        shift = self._zones.offsets(self._zone[slots], time)
+        shift = self._zones.offsets(self._engine.zone[slots], time)
         self._cadence.run(slots, time, shift)
 
     def attendance(self, slots: Ints, quiet: Times, now: int) -> Attendance:
@@ -77,7 +76,7 @@ class Timing:
             now: microseconds.
         """
         at = np.full(len(slots), now, np.int64)
-        shift = self._zones.offsets(self._zone[slots], at)
+        shift = self._zones.offsets(self._engine.zone[slots], at)
         return self._cadence.attendance(slots, quiet, at, shift)
 
     def state(self, slot: int) -> bytes:
@@ -90,9 +89,9 @@ class Timing:
         Raises:
             ValueError: the state is damaged.
         """
-        self._zone[slot] = self._zones.number(zone)
+        self._engine.zone[slot] = self._zones.number(zone)
         self._cadence.sensors.put(slot, 1, state)
 
     def nbytes(self) -> int:
         """Memory of the state."""
-        return self._cadence.sensors.rows.nbytes + self._zone.nbytes
+        return self._cadence.sensors.rows.nbytes

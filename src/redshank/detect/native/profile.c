@@ -1,6 +1,6 @@
 /* Profile: what is normal for a channel at this hour of the day.
  *
- * Per channel and two hours of the day (UTC) three running quantiles, 5 %, 50 % and 95 %, by
+ * Per channel and two hours of the day (on the sensor's own clock) three running quantiles, 5 %, 50 % and 95 %, by
  * stochastic approximation (Robbins and Monro 1951) with a memory of about DAYS days, and one more
  * set over all hours with a memory of a few hours for the first days, when most parts of the day
  * have not been seen often enough. Only for showing what is expected; detection does not read it.

@@ -1,27 +1,19 @@
 /* Reporting rhythm: a running median of the interval between rows, in the log domain.
  *
  * The median moves by a fixed share of itself towards each new interval (Robbins and Monro 1951,
- * stochastic approximation of a quantile), fast for the first rows and slowly later on. Pauses
- * longer than that are counted by their length in medians (lengths.h), which tells how rare a
- * silence is.
+ * stochastic approximation of a quantile), fast for the first rows and slowly later on.
  */
 #include <math.h>
 
 #include "kernels.h"
-#include "lengths.h"
 
 #define SLOWEST 0.003
 #define GAP 5.0
-#define BINS 24 /* pauses of up to 2^12 medians */
-#define PRIOR_TAIL 1.0f
-#define LEAST_ROWS 64
-#define MONTH_ROWS 8640.0f
 
 typedef struct {
     int64_t last_time; /* INT64_MIN before the first row */
     float log_median;  /* natural log of the interval in seconds */
     uint32_t rows;
-    uint16_t twice[BINS];
 } rhythm_state;
 
 /* interval: (n) running median in seconds, NaN before the second row; gap: (n) 1 after a silence. */
@@ -36,11 +28,6 @@ API void rs_rhythm(int64_t n, const int32_t *slot, const int64_t *time, rhythm_s
             if (state->rows == 1) state->log_median = now;
             else {
                 gap[i] = state->rows > 8 && now > state->log_median + (float)log(GAP);
-                float length = expf(now - state->log_median);
-                if (state->rows > 8 && length > 1.5f) {
-                    uint16_t *twice = state->twice + length_bin(length, BINS);
-                    if (*twice < UINT16_MAX - 1) *twice += 2;
-                }
                 float step = 2.0f / (float)state->rows;
                 if (step < SLOWEST) step = SLOWEST;
                 if (step > 0.5f) step = 0.5f;
@@ -53,23 +40,6 @@ API void rs_rhythm(int64_t n, const int32_t *slot, const int64_t *time, rhythm_s
         if (state->rows < UINT32_MAX) state->rows++;
         state->last_time = time[i];
         interval[i] = state->rows > 1 ? expf(state->log_median) : NAN;
-    }
-}
-
-/* How rare is it that nothing has come since then?
- * rate: (n) silences at least that long per MONTH_ROWS rows, INFINITY while too little is known;
- * interval: (n) running median in seconds. */
-API void rs_silence(int64_t n, const int32_t *slot, const int64_t *since, int64_t now,
-                    const rhythm_state *states, float *rate, float *interval) {
-    for (int64_t i = 0; i < n; i++) {
-        const rhythm_state *state = states + slot[i];
-        rate[i] = INFINITY;
-        interval[i] = state->rows > 1 ? expf(state->log_median) : NAN;
-        if (state->rows < LEAST_ROWS) continue;
-        float length = (float)((double)(now - since[i]) * 1e-6) / interval[i];
-        if (length <= 2.0f) continue;
-        float beyond = lengths_beyond(state->twice, BINS, length, PRIOR_TAIL);
-        rate[i] = MONTH_ROWS * beyond / (float)state->rows;
     }
 }
 
