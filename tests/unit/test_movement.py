@@ -138,8 +138,7 @@ def test_rows_before_an_incident_do_not_depend_on_batches(cuts):
     kernel = Recent()
     edges = [0, *sorted(set(cuts)), 100]
     parts = [
-        kernel.run(np.zeros(b - a, np.int64), values[a:b], chosen[a:b])
-        for a, b in pairwise(edges)
+        kernel.run(np.zeros(b - a, np.int64), values[a:b], chosen[a:b]) for a, b in pairwise(edges)
     ]
     for one, pieces in zip(whole, zip(*parts, strict=True), strict=True):
         np.testing.assert_array_equal(one, np.concatenate(pieces))

@@ -22,7 +22,8 @@
 #define PART_US (DAY_US / PARTS_OF_DAY)
 #define PART_HOURS (24.0f / PARTS_OF_DAY)
 #define BEYOND 0.05f
-#define PACE 0.15f      /* of the logarithm of a factor, by hour of values beyond the edge */
+#define PACE 0.3f       /* of the logarithm of a factor, by hour of values beyond the edge */
+#define START 0.7f      /* what it begins with for parts of the day: few days tell too little */
 #define NARROWEST 0.2f
 #define WIDEST 20.0f
 
@@ -69,8 +70,9 @@ static int between(const profile_state *state, int64_t time, float per_hour, flo
     const band *y = known(state, (lower + 1) % PARTS_OF_DAY, per_hour);
     for (int k = 0; k < 3; k++) out[k] = x->q[k] + share * (y->q[k] - x->q[k]);
     int parts = x != &state->recent && y != &state->recent;
-    out[0] = out[1] - expf(state->wide[parts][0]) * (out[1] - out[0]);
-    out[2] = out[1] + expf(state->wide[parts][1]) * (out[2] - out[1]);
+    float start = parts ? START : 0.0f;
+    out[0] = out[1] - expf(state->wide[parts][0] + start) * (out[1] - out[0]);
+    out[2] = out[1] + expf(state->wide[parts][1] + start) * (out[2] - out[1]);
     return parts;
 }
 
