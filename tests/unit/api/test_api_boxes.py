@@ -23,7 +23,7 @@ JSON = {"Content-Type": "application/json"}
 
 def rows(call):
     events = call.get("/events/latest").json()
-    fixed = ("event_id", "sensor_id", "timestamp")
+    fixed = ("event_id", "sensor_id", "timestamp", "flags")
     return [{k: v for k, v in row.items() if k not in fixed and v is not None} for row in events]
 
 
