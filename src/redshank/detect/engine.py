@@ -1,9 +1,9 @@
 """The detector as a whole: rows of many sensors in, judged rows out.
 
-Alignment, rhythm, streaming score and rate, flat line, extremes, profile and decision for any
-number of sensors with any channels, on columns. Live data, replays, files and benchmarks all go
-through :meth:`Engine.run`; there is no second path. What a sensor's rows bring depends on that
-sensor's earlier rows only, never on other sensors or on how rows were batched.
+Alignment, rhythm, streaming score and rate on one or two time scales, flat line, extremes, profile
+and decision for any number of sensors with any channels, on columns. Live data, replays, files and
+benchmarks all go through :meth:`Engine.run`; there is no second path. What a sensor's rows bring
+depends on that sensor's earlier rows only, never on other sensors or on how rows were batched.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.core.clock import MONTH, SECOND
 from redshank.detect.alarm import Alarm, alarm_column, decide
 from redshank.detect.channelstate import (
+    Aligned,
     Alignment,
     Changes,
     Extremes,
@@ -25,6 +26,7 @@ from redshank.detect.channelstate import (
     Rhythm,
     conversion_table,
 )
+from redshank.detect.coarse import Coarse
 from redshank.detect.groups import Groups, GroupScores
 from redshank.detect.judged import MONTH_ROWS, EngineSettings, Judged
 from redshank.detect.slots import Slots
@@ -57,6 +59,7 @@ class Engine:
         self._recent = Recent()
         self._alarm = alarm_column()
         self._groups = Groups(self.settings.streaming)
+        self._coarse = Coarse(self.settings.streaming, self.settings.min_effect)
         self._slots = Slots(
             of_sensors=(self._alignment.sensors, self._rhythm.sensors, self._alarm),
             of_series=(
@@ -73,10 +76,13 @@ class Engine:
 
     def add(self, budget: float = 3.0) -> int:
         """Slot of a new sensor without any channel yet."""
-        return self._slots.add(budget)
+        slot = self._slots.add(budget)
+        self._coarse.add(slot)
+        return slot
 
     def remove(self, slot: int) -> None:
         """Forget a sensor and give its memory back."""
+        self._coarse.remove(slot)
         self._groups.remove(slot)
         self._slots.remove(slot)
 
@@ -120,10 +126,14 @@ class Engine:
         self._profile.run(first, local, aligned.values, interval, learn)
         self._recent.run(first, aligned.values, np.zeros_like(learn))
         self._groups.prime(slot, aligned.time, aligned.values)
+        if self._two_scales:
+            rows = aligned.time, aligned.values, interval
+            self._coarse.prime(slot, self.channels(slot), *rows)
 
     def state_bytes(self) -> int:
         """Memory of all state arrays."""
-        return self._slots.nbytes() + self._groups.state_bytes()
+        own = self._slots.nbytes() + self._groups.state_bytes()
+        return own + self._coarse.state_bytes()
 
     # --- rows ---
 
@@ -186,13 +196,15 @@ class Engine:
         per_month = self._per_month(interval)
         records, gross = self._extremes.run(first, rows.values)
         scores = self._groups.score(rows.slots, rows.time, rows.values, records)
+        slow = self._merge_scales(layout, rows, interval, scores)
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
         flat_rate = _shared(flat_rate, _FLAT_SHARE)
         extreme_rate = _shared(gross, _EXTREME_SHARE)
         change = self._changes.run(first, rows.time, rows.values, interval, self._units(layout))
         rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))
-        self._lift_small(layout, rows.values, scores.forecast, cause, rate, per_month)
+        told = scores.forecast, cause, slow
+        self._lift_small(layout, rows.values, *told, rate, per_month)
         budget = self._slots.budget[rows.slots]
         confirmation = self.settings.confirmation
         alarm = decide(
@@ -229,6 +241,19 @@ class Engine:
         """Event time of the decision; standing still where a month is counted in rows."""
         return np.zeros_like(time) if self.settings.row_months else time
 
+    @property
+    def _two_scales(self) -> bool:
+        return not self.settings.row_months
+
+    def _merge_scales(
+        self, layout: tuple[str, ...], rows: Aligned, interval: Singles, scores: GroupScores
+    ) -> Bytes:
+        """(n,) 1 where the slow scale's evidence is the rarer; it is then what ``scores`` says."""
+        if not self._two_scales:
+            return np.zeros(len(rows.slots), np.uint8)
+        columns = rows.slots, rows.time, rows.values
+        return self._coarse.merge(layout, *columns, interval, scores)
+
     def _per_month(self, interval: Singles) -> Singles:
         if self.settings.row_months:
             return np.full(len(interval), MONTH_ROWS, np.float32)
@@ -241,16 +266,21 @@ class Engine:
         values: Floats,
         forecast: Singles,
         cause: Bytes,
+        slow: Bytes,
         rate: Singles,
         per_month: Singles,
     ) -> None:
-        """Rows whose deviations all lie under the minimum effect count as usual; in place."""
+        """Rows whose deviations all lie under the minimum effect count as usual; in place.
+
+        The slow scale has judged its own deviations.
+        """
         if not any(name in self.settings.min_effect for name in layout):
             return
         least = np.array([self.settings.min_effect.get(name, 0.0) for name in layout])
         small = (np.abs(values - forecast) < least) | np.isnan(values) | np.isnan(forecast)
         held = np.isin(cause, (Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE))
-        lifted = small.all(axis=1) & ~held
+        slow_scale = (slow == 1) & ~np.isin(cause, (Cause.FLAT_LINE, Cause.EXTREME))
+        lifted = small.all(axis=1) & ~held & ~slow_scale
         rate[lifted] = np.maximum(rate[lifted], per_month[lifted])
 
     def _local(self, slots: Ints, time: Times) -> Times:
@@ -270,7 +300,8 @@ class Engine:
 
     def snapshot(self, slot: int) -> bytes:
         """The sensor's whole state, to resume bit for bit."""
-        parts = [*self._slots.state(slot), *self._groups.snapshot(slot)]
+        own = [*self._slots.state(slot), *self._groups.snapshot(slot)]
+        parts = [self._coarse.snapshot(slot), *own]
         return pack({"channels": list(self.channels(slot))}, parts)
 
     def restore(self, slot: int, state: bytes) -> None:
@@ -283,7 +314,8 @@ class Engine:
         self._groups.remove(slot)
         self._slots.strip(slot)
         self._extend(slot, header["channels"])
-        self._groups.restore(slot, self._slots.put_state(slot, parts))
+        self._groups.restore(slot, self._slots.put_state(slot, parts[1:]))
+        self._coarse.restore(slot, parts[0])
 
     def restore_alarm(self, slot: int, alarm_state: bytes) -> None:
         """Replace what the decision remembers of a sensor; after its budget was changed."""
