@@ -124,6 +124,19 @@ def test_a_gross_outlier_opens_an_incident_in_its_row():
     assert judged["rate"][700] < 3
 
 
+def test_a_jump_that_stays_near_the_range_opens_an_incident_in_its_row():
+    rows = 5000
+    swing = 20 * np.sin(2 * np.pi * np.arange(rows) / 1440)
+    values = np.repeat(swing[:, None], 7, axis=1)
+    values += 0.1 * np.random.default_rng(3).normal(size=values.shape)
+    values[4700, 2] += 45.0
+    engine, slots = make(1)
+    time = START + np.arange(rows) * MINUTE
+    names = tuple("abcdefg")
+    judged = run(engine, np.full(rows, slots[0]), time, values, names=names)
+    assert judged["alarm"][4700] & Alarm.OPENED
+
+
 def test_the_minimum_effect_keeps_small_deviations_quiet():
     which, time, values = fleet(sensors=1, rows=800)
     values[700] += 50.0

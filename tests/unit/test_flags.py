@@ -22,13 +22,19 @@ NOISE = np.random.default_rng(5).normal(size=600).round(2)
 
 def changes(values, units=(), kernel=None, minutes=None):
     """Bits of one channel's values, one a minute."""
+    return judged_changes(values, units, kernel, minutes)[0]
+
+
+def judged_changes(values, units=(), kernel=None, minutes=None):
+    """Bits, and return rates of jumps, of one channel's values, one a minute."""
     values = np.asarray(values, np.float64).reshape(-1, 1)
     n = len(values)
     time = START + np.asarray(np.arange(n) if minutes is None else minutes, np.int64) * MINUTE
     interval = np.full(n, 60, np.float32)
     table = conversion_table([units])
     kernel = kernel or Changes()
-    return kernel.run(np.zeros(n, np.int64), time, values, interval, table)[:, 0]
+    bits, rate = kernel.run(np.zeros(n, np.int64), time, values, interval, table)
+    return bits[:, 0], rate[:, 0]
 
 
 def rows_with(bits, bit):
@@ -56,6 +62,16 @@ def test_away_and_back_is_a_spike(rows):
     bits = changes(values)
     assert rows_with(bits, Change.JUMP) == [500]
     assert rows_with(bits, Change.SPIKE) == [500 + rows]
+
+
+def test_the_larger_and_the_more_lonely_a_jump_the_rarer():
+    near, far = NOISE.copy(), NOISE.copy()
+    near[500] += 20
+    far[[500, 560]] += 200
+    assert np.isinf(judged_changes(NOISE)[1]).all()
+    small, great = (judged_changes(values)[1] for values in (near, far))
+    assert great[500] < small[500] < 3 * 8640 / 500
+    assert great[560] > 8640 / 600
 
 
 def test_four_rows_are_no_spike():

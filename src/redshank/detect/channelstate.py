@@ -169,8 +169,8 @@ class Changes:
 
     def run(
         self, first: Times, time: Times, values: Floats, interval: Singles, units: Floats
-    ) -> Bytes:
-        """(n, c) bits of :class:`Change`.
+    ) -> tuple[Bytes, Singles]:
+        """(n, c) bits of :class:`Change`; (n, c) return rates of jumps per 8,640 rows, else inf.
 
         Args:
             first: (n,) number of the sensor's first channel.
@@ -181,9 +181,9 @@ class Changes:
         """
         said = np.empty(values.shape, np.uint8)
         n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
-        states = self.channels.rows
-        call("rs_change", n, c, first, time, values, interval, units, states, said)
-        return said
+        states, rate = self.channels.rows, np.empty(values.shape, np.float32)
+        call("rs_change", n, c, first, time, values, interval, units, states, said, rate)
+        return said, rate
 
 
 def conversion_table(channels: Sequence[Conversions]) -> Floats:

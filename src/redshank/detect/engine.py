@@ -199,8 +199,9 @@ class Engine:
         slow = self._merge_scales(layout, rows, interval, scores)
         flat_rate, held = self._flat.run(first, rows.time, rows.values, self._rests(layout))
         flat_rate = _shared(flat_rate, _FLAT_SHARE)
-        extreme_rate = _shared(gross, _EXTREME_SHARE)
-        change = self._changes.run(first, rows.time, rows.values, interval, self._units(layout))
+        units = self._units(layout)
+        change, jump = self._changes.run(first, rows.time, rows.values, interval, units)
+        extreme_rate = _shared(np.minimum(gross, jump), _EXTREME_SHARE)
         rate, cause, shares = _combine(scores, flat_rate, extreme_rate)
         rate = rate * (per_month / np.float32(MONTH_ROWS))
         told = scores.forecast, cause, slow

@@ -6,6 +6,10 @@
  * count as those of a random walk do: by the square root of the time.
  * After the rate-of-change and spike tests of QARTOD (IOOS), with limits learned instead of set.
  *
+ * A jump's return rate: the next of n steps is the largest yet with probability 1 / n; that it is k
+ * times as large as the largest of late is taken to be k^-a times as likely (a Pareto tail), with the
+ * exponent a that the distance of that largest one from the quantile shows. Jumps of late make the next likelier.
+ *
  * A spike is a jump that is taken back within SPIKE_ROWS values; it is told at the value that came
  * back, as nothing is known before. A jump after which the value goes on where the one before stood,
  * once converted, is a change of unit; it is told until the values fit no more, or a gap.
@@ -24,6 +28,9 @@
 #define LEAST 60      /* moves before anything is said */
 #define OFTEN 20      /* so many jumps are no jumps */
 #define FORGET 64     /* moves after which one jump is forgotten */
+#define STEEPEST 2.5f
+#define FLATTEST 1.0f
+#define CAUTION 4.0f  /* so many times as often as the tail says */
 #define SPIKE_ROWS 3
 #define BACK 0.3      /* part of a jump that may be left when it is taken back */
 #define FITS 0.2      /* part of a jump that may be left after a conversion */
@@ -35,6 +42,8 @@
 #define LONGER 6      /* times the longest absence of late */
 #define ABSENT_OFTEN 4 /* part of an absence that was told that is learned */
 #define FADE 2048     /* values after which a quarter of the longest absence is forgotten */
+
+#define MONTH_ROWS 8640.0f
 
 #define JUMP 1
 #define SPIKE 2
@@ -64,6 +73,15 @@ static void learn(change_state *state, float step) {
     state->quantile += pace * (LEVEL - (step < state->quantile ? 1.0f : 0.0f));
     state->largest = fmaxf(state->largest * DECAY, step);
     if (state->moves % FORGET == 0 && state->often) state->often--;
+}
+
+static float jump_rate(const change_state *state, double step) {
+    float n = fminf((float)state->moves, 1.0f / (1.0f - DECAY));
+    float gap = state->largest / state->quantile;
+    float a = gap > 1.0f ? logf(fmaxf(n * (1.0f - LEVEL), 1.0f)) / logf(gap) : STEEPEST;
+    a = fmaxf(FLATTEST, fminf(STEEPEST, a));
+    float larger = CAUTION * powf((float)(step / state->largest), -a);
+    return MONTH_ROWS / (n + 1.0f) * (larger + (float)state->often);
 }
 
 static double converted(const double *units, int unit, double raw) {
@@ -121,7 +139,8 @@ static void back(change_state *state) {
 }
 
 /* What a value says that came so many reporting intervals after the last one; last moves on. */
-static uint8_t judge(change_state *state, const double *units, double raw, double intervals) {
+static uint8_t judge(change_state *state, const double *units, double raw, double intervals,
+                     float *rate) {
     double scale = sqrt(intervals < 1.0 ? 1.0 : intervals);
     double limit = fmax(FAR * state->quantile, BEYOND * state->largest) * scale;
     int known = state->moves >= LEAST;
@@ -138,6 +157,7 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
         if (state->unit) state->away = 0;
     }
     int jumped = known && fabs(step) > limit;
+    if (jumped) *rate = jump_rate(state, fabs(step) / scale);
     uint8_t said = spike_or_jump(state, value, step, jumped);
     if (jumped && state->often < UINT8_MAX) state->often++;
     if (step != 0.0 && (!jumped || state->often >= OFTEN)) learn(state, (float)(fabs(step) / scale));
@@ -147,23 +167,26 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
     return said | UNIT | (was ? 0 : JUMP);
 }
 
-/* said: (n, c) bits of JUMP, SPIKE, UNIT, ABSENT. interval: (n) seconds, NaN if unknown.
+/* said: (n, c) bits of JUMP, SPIKE, UNIT, ABSENT. rate: (n, c) of such jumps per MONTH_ROWS rows,
+ * INFINITY where there is none. interval: (n) seconds, NaN if unknown.
  * units: (c, UNITS, 2) factor and offset from another unit to the channel's own; factor 0 ends. */
 API void rs_change(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
                    const double *values, const float *interval, const double *units,
-                   change_state *states, uint8_t *said) {
+                   change_state *states, uint8_t *said, float *rate) {
     for (int64_t i = 0; i < n; i++) {
         for (int j = 0; j < c; j++) {
             change_state *state = states + first[i] + j;
             double value = values[i * c + j];
             said[i * c + j] = 0;
+            rate[i * c + j] = INFINITY;
             if (isnan(value) && absent(state)) said[i * c + j] = ABSENT;
             if (!isfinite(value) || fabs(value) > 1e30) continue;
             back(state);
             double seconds = (double)(time[i] - state->time) * 1e-6;
             double intervals = interval[i] > 0.0f ? seconds / interval[i] : 1.0;
             if (state->time && intervals <= LONG) {
-                said[i * c + j] = judge(state, units + (int64_t)j * UNITS * 2, value, intervals);
+                said[i * c + j] = judge(state, units + (int64_t)j * UNITS * 2, value, intervals,
+                                        rate + i * c + j);
             } else {
                 state->away = state->unit = 0;
                 state->last = value;
