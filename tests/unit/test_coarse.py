@@ -104,8 +104,8 @@ def test_a_shift_that_no_few_rows_can_show_is_found_within_an_hour():
 def test_noise_and_standing_still_have_their_names():
     time, values = fast_sensor()
     noisy, still = values.copy(), values.copy()
-    noisy[100_000:] *= 1.2
-    still[100_000:] *= 0.7
+    noisy[100_000:] *= 1.4
+    still[100_000:] *= 0.2
     for changed, cause in ((noisy, Cause.NOISE), (still, Cause.STUCK)):
         engine = Engine()
         judged = judge(engine, engine.add(), time, changed)

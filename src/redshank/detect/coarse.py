@@ -29,6 +29,9 @@ FASTEST_SLOW = 75.0
 """Seconds between rows up to which a sensor has the slow scale."""
 FAST_PART = 0.4
 """Part of the streaming score's budget that the fast scale keeps where there are two."""
+LITTLE, MUCH = 0.1, 1.25
+"""Parts of a channel's usual movement from which on it is called stuck, or noise."""
+_OF_AVERAGES = (Cause.NOISE, Cause.STUCK, Cause.BURST, Cause.FREEZE, Cause.ACTIVE, Cause.CALM)
 _NO_PLACE = -1
 
 
@@ -40,12 +43,14 @@ class Buckets:
         places: (m,) whose.
         time: (m,) where each begins, event time.
         values: (m, 2c) each channel's mean and its movement from row to row, in turn.
+        ratio: (m, c) movement in parts of the usual one, NaN if unknown.
         in_force: (n,) for each row, which bucket it completed; below 0 for none.
     """
 
     places: Ints
     time: Times
     values: Floats
+    ratio: Singles
     in_force: Times
 
 
@@ -197,7 +202,8 @@ class Coarse:
     def _fill(self, places: Ints, time: Times, values: Floats, interval: Singles) -> Buckets:
         n, c = values.shape
         of, begin = np.empty(n, np.int32), np.empty(n, np.int64)
-        means, in_force = np.empty((n, 2 * c)), np.empty(n, np.int64)
+        means, ratio = np.empty((n, 2 * c)), np.empty((n, c), np.float32)
+        in_force = np.empty(n, np.int64)
         m = call(
             "rs_coarse",
             ctypes.c_int64(n),
@@ -212,9 +218,10 @@ class Coarse:
             of,
             begin,
             means,
+            ratio,
             in_force,
         )
-        return Buckets(of[:m], begin[:m], means[:m], in_force)
+        return Buckets(of[:m], begin[:m], means[:m], ratio[:m], in_force)
 
     def _score(self, layout: tuple[str, ...], buckets: Buckets) -> GroupScores:
         """What the detector says of buckets; contributions (m, c)."""
@@ -223,7 +230,7 @@ class Coarse:
             return _nothing(columns // 2)
         records = np.full((m, columns), np.inf, np.float32)
         scores = self._groups.score(buckets.places, buckets.time, buckets.values, records)
-        cause = _named(scores, buckets.values)
+        cause = _named(scores, buckets.ratio)
         rate = self._lifted(layout, buckets.values, scores, cause)
         shares = np.ascontiguousarray(scores.contributions[:, ::2] + scores.contributions[:, 1::2])
         return GroupScores(scores.score, rate, shares, scores.forecast, cause)
@@ -240,14 +247,17 @@ class Coarse:
         return np.where(small, np.maximum(scores.rate, np.float32(MONTH_ROWS)), scores.rate)
 
 
-def _named(scores: GroupScores, values: Floats) -> Bytes:
-    """(m,) causes: a channel that moves more or less than usual is noise, or stuck."""
-    rows = np.arange(len(values))
+def _named(scores: GroupScores, ratio: Singles) -> Bytes:
+    """(m,) causes in terms of rows: who moves more or less than usual is noisy, or stuck.
+
+    What the detector calls so are the averages, which is a shape in terms of rows.
+    """
     worst = scores.contributions.argmax(axis=1)
-    value, expected = values[rows, worst], scores.forecast[rows, worst]
-    moved = (worst % 2 == 1) & np.isfinite(scores.rate) & ~np.isnan(value - expected)
-    named = np.where(value > expected, Cause.NOISE, Cause.STUCK)
-    return np.where(moved, named, scores.cause).astype(np.uint8)
+    moved = np.where(worst % 2, ratio[np.arange(len(ratio)), worst // 2], np.nan)
+    cause = np.where(np.isin(scores.cause, _OF_AVERAGES), Cause.SHAPE, scores.cause)
+    cause[(moved < LITTLE) & (cause != Cause.NONE)] = Cause.STUCK
+    cause[(moved > MUCH) & (cause != Cause.NONE)] = Cause.NOISE
+    return cause.astype(np.uint8)
 
 
 def _nothing(channels: int) -> GroupScores:

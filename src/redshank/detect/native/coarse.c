@@ -19,6 +19,8 @@
 #define FEW 45.0f
 #define ENOUGH 0.5f /* of the usual number of values, or the bucket's mean is not comparable */
 #define FOLLOW 0.1f
+#define MEMORY 500.0f /* buckets of the usual movement */
+#define CLIP 4.0f       /* times it, the most that one counts */
 
 #define HELD (-1)    /* what the last bucket said is still in force */
 #define UNKNOWN (-2) /* nothing is */
@@ -39,6 +41,8 @@ typedef struct {
     uint32_t count;
     float usual; /* values in a bucket */
     float share; /* of the last bucket's evidence */
+    float moves; /* usual movement, over */
+    float moved; /* so many buckets */
     float unused;
 } coarse_channel;
 
@@ -80,14 +84,26 @@ static void fill(coarse_channel *channel, const double *row, int c) {
     }
 }
 
+/* How many times its usual movement a channel has moved, NaN where either is unknown. */
+static float against_usual(coarse_channel *channel, double movement) {
+    float now = (float)movement;
+    if (!isfinite(now)) return NAN;
+    const float ratio = channel->moves > 0.0f ? now / channel->moves : NAN;
+    if (channel->moves > 0.0f) now = fminf(now, CLIP * channel->moves);
+    channel->moved = fminf(channel->moved + 1.0f, MEMORY);
+    channel->moves += (now - channel->moves) / channel->moved;
+    return ratio;
+}
+
 /* Mean and movement of each channel, NaN where values are missing; 0 if all are. */
-static int close_bucket(coarse_channel *channel, int c, double *out) {
+static int close_bucket(coarse_channel *channel, int c, double *out, float *ratio) {
     int any = 0;
     for (int j = 0; j < c; j++) {
         const float count = (float)channel[j].count;
         const int enough = count > 0.0f && count >= ENOUGH * channel[j].usual;
         out[2 * j] = enough ? channel[j].sum / count : NAN;
         out[2 * j + 1] = enough && count > 1.0f ? sqrt(channel[j].squares / (count - 1.0f)) : NAN;
+        ratio[j] = against_usual(channel + j, out[2 * j + 1]);
         channel[j].usual += FOLLOW * (count - channel[j].usual);
         any |= enough;
     }
@@ -98,12 +114,14 @@ static int close_bucket(coarse_channel *channel, int c, double *out) {
  * place: (n) row among `sensors`, below 0 for sensors without the scale; first: (n) their first
  * row among `channels`; interval: (n) seconds.
  * out_values: (m, 2c), mean and movement of each channel in turn; out_time: (m) where it began;
+ * out_ratio: (m, c) movement in parts of the usual one, NaN if unknown;
  * in_force: (n) number of the bucket that the row completed, HELD or UNKNOWN.
  * Returns m. */
 API int64_t rs_coarse(int64_t n, int32_t c, const int32_t *place, const int64_t *first,
                       const int64_t *time, const double *values, const float *interval,
                       coarse_sensor *sensors, coarse_channel *channels, int32_t *out_place,
-                      int64_t *out_time, double *out_values, int64_t *in_force) {
+                      int64_t *out_time, double *out_values, float *out_ratio,
+                      int64_t *in_force) {
     int64_t m = 0;
     for (int64_t i = 0; i < n; i++) {
         in_force[i] = UNKNOWN;
@@ -118,7 +136,8 @@ API int64_t rs_coarse(int64_t n, int32_t c, const int32_t *place, const int64_t 
                 in_force[i] = UNKNOWN;
                 out_place[m] = place[i];
                 out_time[m] = sensor->bucket * sensor->width;
-                if (close_bucket(channel, c, out_values + m * 2 * c)) in_force[i] = m++;
+                if (close_bucket(channel, c, out_values + m * 2 * c, out_ratio + m * c))
+                    in_force[i] = m++;
             }
             open_bucket(sensor, channel, c, bucket, interval[i]);
         }
