@@ -266,7 +266,7 @@ class SlowStage:
         if self.open_rows:
             self.open_rows += 1
             self.recent.append(x)
-            if self.open_rows > 250:
+            if self.open_rows > 400:
                 self.open_rows = 0
                 self.new_regime()
         if self.old is not None:

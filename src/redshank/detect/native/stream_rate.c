@@ -22,7 +22,7 @@
 #define OUTLIVED .5f       /* of what is remembered, when a later model takes over */
 #define STRONG .5f         /* nominal rate that opens the internal incident */
 #define CLOSES 20
-#define REGIME 250         /* rows open: a new regime */
+#define REGIME 400         /* rows open: a new regime */
 #define RECENT 125         /* its latest rows make the new body */
 #define RETURNS 60
 #define RELEASE .01f       /* of the memory term */
