@@ -195,9 +195,16 @@ class Coarse:
         known = places[places != _NO_PLACE]
         if not len(known):
             return None
-        for place in self._places.lacking(known, layout):
-            self._extend(place, layout)
+        if not self._all_have(known, layout):
+            for place in self._places.lacking(known, layout):
+                self._extend(place, layout)
         return places
+
+    def _all_have(self, places: Ints, layout: tuple[str, ...]) -> bool:
+        """Whether these already have just these channels, as nearly always."""
+        numbers = self._places.layout[places]
+        number = int(numbers[0])
+        return self._places.layout_channels(number) == layout and bool((numbers == number).all())
 
     def _fill(self, places: Ints, time: Times, values: Floats, interval: Singles) -> Buckets:
         n, c = values.shape
