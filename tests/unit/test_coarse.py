@@ -195,3 +195,11 @@ def test_memory_is_given_back():
         sizes.append(engine.state_bytes())
         engine.remove(slot)
     assert sizes[0] == sizes[1]
+
+
+def test_many_channels_are_scored_in_groups():
+    time, values = fast_sensor(rows=100_000, every=5, c=20)
+    values[90_000:, 18] += 1.0
+    engine = Engine()
+    judged = judge(engine, engine.add(), time, values, tuple("abcdefghijklmnopqrst"))
+    assert judged["contributions"][first_rare(judged, 90_000)].argmax() == 18

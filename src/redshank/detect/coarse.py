@@ -31,6 +31,8 @@ FAST_PART = 0.4
 """Part of the streaming score's budget that the fast scale keeps where there are two."""
 LITTLE, MUCH = 0.1, 1.25
 """Parts of a channel's usual movement from which on it is called stuck, or noise."""
+WIDEST = 32
+"""Most columns that are scored jointly: 16 channels. A fit of more would hold up the rows."""
 _OF_AVERAGES = (Cause.NOISE, Cause.STUCK, Cause.BURST, Cause.FREEZE, Cause.ACTIVE, Cause.CALM)
 _NO_PLACE = -1
 
@@ -64,7 +66,7 @@ class Coarse:
 
     def __init__(self, settings: StreamingSettings, min_effect: Mapping[str, float]) -> None:
         self._min_effect = min_effect
-        self._groups = Groups(settings)
+        self._groups = Groups(settings, WIDEST)
         self._sensors = StructColumn("coarse_sensor", (NEVER,))
         self._channels = StructColumn("coarse_channel")
         self._places = Slots(of_sensors=(self._sensors,), of_series=(self._channels,))

@@ -33,10 +33,16 @@ class GroupScores:
 
 
 class Groups:
-    """The groups of all sensors, as columns over sensor slots."""
+    """The groups of all sensors, as columns over sensor slots.
 
-    def __init__(self, settings: StreamingSettings) -> None:
+    Args:
+        settings: of the pools.
+        widest: most channels that are scored jointly.
+    """
+
+    def __init__(self, settings: StreamingSettings, widest: int = WIDEST) -> None:
         self._settings = settings
+        self._widest = widest
         self._pools: dict[int, StreamingPool] = {}
         self._shapes: list[Widths] = [()]
         self._shape_number: dict[Widths, int] = {(): 0}
@@ -49,13 +55,13 @@ class Groups:
         """Cover the first ``channels`` channels of a sensor."""
         widths = list(self._widths(slot))
         missing = channels - sum(widths)
-        if widths and missing and widths[-1] < WIDEST:
-            more = min(missing, WIDEST - widths[-1])
+        if widths and missing and widths[-1] < self._widest:
+            more = min(missing, self._widest - widths[-1])
             if self._widen(slot, len(widths) - 1, widths[-1], widths[-1] + more):
                 widths[-1] += more
                 missing -= more
         while missing:
-            widths.append(min(missing, WIDEST))
+            widths.append(min(missing, self._widest))
             self._enter(slot, len(widths) - 1, widths[-1])
             missing -= widths[-1]
         self._set_widths(slot, tuple(widths))
