@@ -22,7 +22,7 @@
 
 #define LEVEL 0.99f
 #define MEMORY 2000.0f
-#define DECAY 0.9998f /* of the largest step, by value that moved */
+#define DECAY 0.9998f /* of the largest step and of the jumps, by value that moved */
 #define FAR 3.0f      /* times the quantile */
 #define BEYOND 1.5f   /* times the largest of late */
 #define LEAST 60      /* moves before anything is said */
@@ -56,6 +56,7 @@ typedef struct {
     float base, jump; /* value before the latest jump, and its step */
     float quantile, spread, largest;
     float level; /* slow mean, to tell the usual unit from the other one */
+    float jumps; /* of late */
     uint16_t moves;
     uint16_t present, lacked, longest; /* values; rows without one now, and at most */
     uint8_t often;
@@ -72,6 +73,7 @@ static void learn(change_state *state, float step) {
     if (pace > state->spread) pace = state->spread;
     state->quantile += pace * (LEVEL - (step < state->quantile ? 1.0f : 0.0f));
     state->largest = fmaxf(state->largest * DECAY, step);
+    state->jumps *= DECAY;
     if (state->moves % FORGET == 0 && state->often) state->often--;
 }
 
@@ -81,7 +83,7 @@ static float jump_rate(const change_state *state, double step) {
     float a = gap > 1.0f ? logf(fmaxf(n * (1.0f - LEVEL), 1.0f)) / logf(gap) : STEEPEST;
     a = fmaxf(FLATTEST, fminf(STEEPEST, a));
     float larger = CAUTION * powf((float)(step / state->largest), -a);
-    return MONTH_ROWS / (n + 1.0f) * (larger + (float)state->often);
+    return MONTH_ROWS / (n + 1.0f) * (larger + state->jumps);
 }
 
 static double converted(const double *units, int unit, double raw) {
@@ -160,6 +162,7 @@ static uint8_t judge(change_state *state, const double *units, double raw, doubl
     if (jumped) *rate = jump_rate(state, fabs(step) / scale);
     uint8_t said = spike_or_jump(state, value, step, jumped);
     if (jumped && state->often < UINT8_MAX) state->often++;
+    if (jumped) state->jumps += 1.0f;
     if (step != 0.0 && (!jumped || state->often >= OFTEN)) learn(state, (float)(fabs(step) / scale));
     state->last = value;
     state->level += (float)(value - state->level) / fminf((float)state->moves + 1.0f, MEMORY);
