@@ -32,6 +32,7 @@ from common import options, show_tables
 
 MODEL, NOVELTY = "detect/native/stream_model.c", "detect/native/stream_novelty.c"
 SCORE, RATE = "detect/native/stream_score.c", "detect/native/stream_rate.c"
+CHANGE = "detect/native/change.c"
 ENGINE, SETTINGS = "detect/engine.py", "detect/streaming/scores.py"
 FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC"]
 VIEWS = ("V", "Q", "S", "X", "F", "M", "L", "A", "V", "Q", "S", "X")
@@ -82,7 +83,8 @@ PARTS: Mapping[str, Sequence[Edit]] = {
     "evidence track of the alarm": [Edit(RATE, r"a < b \? a : b", "a")],
     "new regimes": [constant(RATE, "define REGIME", "1000000000")],
     "flat lines": [constant(ENGINE, "_FLAT_SHARE", "1e-9")],
-    "gross extremes": [constant(ENGINE, "_EXTREME_SHARE", "1e-9")],
+    "gross extremes and jumps": [constant(ENGINE, "_EXTREME_SHARE", "1e-9")],
+    "jumps alone": [constant(CHANGE, "define CAUTION", "1e30f")],
 }
 
 
