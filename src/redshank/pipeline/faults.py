@@ -20,9 +20,10 @@ from redshank.pipeline.movement import (
     Movement,
     in_unit,
     in_unit_of_old,
-    jump_to_rest,
     movement,
+    rest,
     suddenness,
+    was_in_unit,
 )
 from redshank.pipeline.trace import Course
 
@@ -104,7 +105,7 @@ def _in_other_unit(found: Findings, first: Evidence | None, moved: Movement) -> 
         return False
     course, units = found.course, other_units(first.channel)
     if moved == "level shift":
-        return any(in_unit(course, *unit) for unit in units)
+        return any(in_unit(course, *unit) or was_in_unit(course, *unit) for unit in units)
     if first.lower is None or first.upper is None or not outside(first):
         return False
     band = first.lower, first.upper
@@ -175,10 +176,14 @@ def _saturated(found: Findings, first: Evidence) -> bool:
     Where the jump is out of sight, it must stand far above: a channel that got stuck by day may
     well be somewhat above what is normal at night.
     """
-    jump = jump_to_rest(found.course) if found.course else None
-    if jump is None:
-        return _far_above(first)
-    return jump > JUMPED and outside(first) > 0
+    where = rest(found.course) if found.course else None
+    if first.upper is None or first.lower is None:
+        return False
+    if where is None:
+        return first.value is not None and first.value > first.upper + _width(first)
+    if where.jump is None:
+        return where.value > first.upper + _width(first)
+    return where.jump > JUMPED and where.value > first.upper
 
 
 def _width(first: Evidence | None) -> float:
@@ -187,17 +192,12 @@ def _width(first: Evidence | None) -> float:
     return first.upper - first.lower
 
 
-def _far_above(first: Evidence) -> bool:
-    """Whether a value is above its band by more than the band is wide."""
-    value, lower, upper = first.value, first.lower, first.upper
-    if value is None or lower is None or upper is None:
-        return False
-    return value > upper + (upper - lower)
-
-
 def _stands(found: Findings) -> bool:
     """Whether the first channel held one value, or nearly so, through most of the incident."""
     if found.cause in _STUCK or found.any(Flag.FLAT_LINE):
+        return True
+    where = rest(found.course) if found.course else None
+    if where and where.settled and where.jump is not None and where.jump > JUMPED:
         return True
     span = (found.last - found.opened) / SECOND
     row = span / max(1, found.rows - 1)

@@ -7,6 +7,7 @@ channel that always jumps about must jump further.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log
 from typing import Literal
 
@@ -30,6 +31,10 @@ WINDOW = 5
 """Rows on either side of a step whose medians are compared."""
 SUDDEN = 0.5
 """Part of the whole way that one step must bring for it to be a level shift."""
+TRAVEL = 15.0
+"""Times the median step of a stretch from which a way is more than its noise."""
+BACK = 0.3
+"""Part of a step by which a channel may have gone the other way before it."""
 CONVERTED = 0.3
 """Part of a change that may be left once it is converted from another unit."""
 ALIKE = 3.0
@@ -40,6 +45,10 @@ FAR_OFF = 10.0
 """Steps that differ from the usual ones by more than this factor are not those of the channel."""
 WIDE = 0.15
 """Part of the band's width from which on steps are noise even if the rows before were as wild."""
+REST_ROWS = 10
+"""Rows for which a channel must hold one value at least to stand still."""
+LONGER = 3
+"""Times as many rows as any value was held before."""
 LEAST = 2.0
 """Usual steps that a way must be long to be one."""
 
@@ -56,12 +65,30 @@ def movement(course: Course, width: float) -> Movement:
         return "none"
     if is_spike(np.concatenate([rows, there(course.after)]), base, usual):
         return "spike"
-    if is_noise(rows, usual, width):
-        return "noise"
     way = max(farthest(rows, base), farthest(there(course.course), base))
+    if is_noise(rows, usual, width) and way < TRAVEL * float(stretches(rows).max()):
+        return "noise"
     if way < LEAST * usual:
         return "none"
-    return "level shift" if greatest_step(rows) >= SUDDEN * way else "drift"
+    step = max(greatest_step(rows), leap(there(course.course), base))
+    return "level shift" if step >= SUDDEN * way else "drift"
+
+
+def leap(rows: Floats, base: float) -> float:
+    """Greatest step of a course; 0 where it only takes back what came little by little.
+
+    Args:
+        rows: of the whole incident, evenly spread.
+        base: level before it.
+    """
+    if len(rows) < 2 * SPIKE_ROWS:
+        return 0.0
+    middle = np.median(sliding_window_view(rows, SPIKE_ROWS), axis=1)
+    steps = middle[SPIKE_ROWS:] - middle[:-SPIKE_ROWS]
+    at = int(np.argmax(np.abs(steps)))
+    other_way = float(np.max((base - middle[: at + 1]) * np.sign(steps[at])))
+    size = float(abs(steps[at]))
+    return size if other_way < BACK * size else 0.0
 
 
 def suddenness(course: Course) -> float:
@@ -73,17 +100,34 @@ def suddenness(course: Course) -> float:
     return max(greatest_step(rows), float(stretches(rows).max()), farthest_row)
 
 
-def jump_to_rest(course: Course) -> float | None:
-    """Usual steps by which it jumped to the value that it holds; None if that is not in sight."""
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The longest stretch around the opening in which a channel holds one value.
+
+    Attributes:
+        value: that it holds.
+        jump: usual steps by which it jumped there; None if that is not in sight.
+        settled: whether it holds it to the end of the first rows, far longer than any before.
+    """
+
+    value: float
+    jump: float | None
+    settled: bool
+
+
+def rest(course: Course) -> Rest | None:
+    """Where a channel stands still; None if nothing is known of it."""
     rows, _, usual = around(course)
-    turns = np.flatnonzero(np.diff(rows)) + 1
-    if not len(turns):
+    if not len(rows):
         return None
-    longest = int(np.argmax(np.diff(np.concatenate([[0], turns, [len(rows)]]))))
-    if longest == 0:
-        return None
-    start = int(turns[longest - 1])
-    return float(abs(rows[start] - rows[start - 1])) / usual
+    bounds = np.concatenate([[0], np.flatnonzero(np.diff(rows)) + 1, [len(rows)]])
+    lengths = np.diff(bounds)
+    longest = int(np.argmax(lengths))
+    start, length = int(bounds[longest]), int(lengths[longest])
+    before = int(lengths[:longest].max(initial=1))
+    settled = longest == len(lengths) - 1 and length >= max(REST_ROWS, LONGER * before)
+    jump = float(abs(rows[start] - rows[start - 1])) / usual if start else None
+    return Rest(float(rows[start]), jump, settled)
 
 
 def around(course: Course) -> tuple[Floats, float, float]:
@@ -117,8 +161,25 @@ def in_unit(course: Course, factor: float, offset: float) -> bool:
         near = CONVERTED * abs(base)
         near = near if _unlike(factor) else min(near, max(near / 3, WINDOW * usual))
     else:
-        near = min(CONVERTED * abs(raw - base), max(abs(raw - base) / STRETCH, WINDOW * usual))
+        left = min(left, float(abs(rows[turn] * factor + offset - rows[turn - 1])))
+        near = min(CONVERTED * abs(raw - base), WINDOW * usual)
     return left <= near and _steps_fit(head, factor, usual)
+
+
+def was_in_unit(course: Course, factor: float, offset: float) -> bool:
+    """Whether the rows before the course's greatest step, converted, go on as those behind it.
+
+    So it is where an incident opens late: the other unit is what the rows before it came in.
+    """
+    rows = there(course.course)
+    if len(rows) < 2 * SPIKE_ROWS:
+        return False
+    middle = np.median(sliding_window_view(rows, SPIKE_ROWS), axis=1)
+    at = int(np.argmax(np.abs(middle[SPIKE_ROWS:] - middle[:-SPIKE_ROWS])))
+    before, after = float(middle[at]), float(middle[at + SPIKE_ROWS])
+    left = abs(before * factor + offset - after)
+    near = CONVERTED * abs(after) if offset == 0.0 else abs(after - before) / (2 * STRETCH)
+    return left <= near and (offset != 0.0 or _unlike(factor))
 
 
 def _turn(rows: Floats) -> int:
