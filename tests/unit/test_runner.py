@@ -94,6 +94,15 @@ def test_a_fault_becomes_an_explained_incident(service):
     assert worst.calm == ("humidity",)
 
 
+def test_an_incident_tells_of_the_value_that_was_farthest_off(service):
+    batch = week(rows=2000, fault_at=None)
+    batch.values[1500:1503, 0] = 45.0
+    service.send(batch)
+    (incident,) = service.store.read(Incidents())
+    assert incident.title.startswith("temperature jumped to 45.00 °C")
+    assert incident.evidence[0].value == 45.0
+
+
 def test_repeated_requests_change_nothing(service):
     service.send(week())
     before = told(service.store), service.store.read(StoreTotals()).readings

@@ -22,7 +22,7 @@ from redshank.core.records import (
 )
 from redshank.detect.alarm import Alarm
 from redshank.detect.streaming import Cause
-from redshank.pipeline import explain, faults
+from redshank.pipeline import explain, faults, meanwhile
 from redshank.pipeline.trace import Trace
 
 CALM_SHARE = 0.15
@@ -53,9 +53,13 @@ class Running:
         held: channel to the longest time for which it held one value, in seconds, and the event
             time of the last row of that stretch.
         evidence: channels at that row.
+        far: channel to how far it went out of its band at most, in half widths of the band, and
+            value, expected, lower and upper limit there: evidence adds up over rows, so that the
+            rarest row may come after the widest one.
         flags: channel to how many of its values came with each quality flag, lowest bit first.
         shares: channel to its summed share of the evidence, rarer rows counting more.
         trace: what its channels did.
+        jumps: what channels did when it had gone on for long.
         told: ``last`` when it was written the last time.
     """
 
@@ -69,9 +73,11 @@ class Running:
     cause: int = 0
     held: dict[str, tuple[float, int]] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
+    far: dict[str, list[float]] = field(default_factory=dict)
     flags: dict[str, list[int]] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
+    jumps: meanwhile.Jumps = field(default_factory=dict)
     told: int = 0
 
     @classmethod
@@ -80,7 +86,9 @@ class Running:
         evidence = tuple(Evidence(**part) for part in plain["evidence"])
         rate = plain["rate"] if plain["rate"] is not None else float("inf")
         trace = Trace.from_dict(plain["trace"])
-        return cls(**{**plain, "evidence": evidence, "rate": rate, "trace": trace})
+        jumps = {name: meanwhile.Jump(**jump) for name, jump in plain.get("jumps", {}).items()}
+        parts = {"evidence": evidence, "rate": rate, "trace": trace, "jumps": jumps}
+        return cls(**{**plain, **parts})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,12 +185,14 @@ def _extend(running: Running, rows: Verdicts, part: Rows, seen: Seen, info: Sens
     so_far = running.trace.rows
     running.trace.take(rows.channels, rows.values[part])
     _note_flags(running, rows, part)
+    news = meanwhile.note(running.jumps, rows, part, running.opened)
     unusual = part[seen.alarm[part] & Alarm.WARNING != 0]
     if not len(unusual):
-        return False
+        return news
     running.last = int(rows.time[unusual[-1]])
     running.rows = so_far + int(np.searchsorted(part, unusual[-1])) + 1
     _note_shares(running, rows, unusual)
+    _note_far(running, rows, unusual)
     peak = int(unusual[np.argmin(rows.rate[unusual])])
     rarer = float(rows.rate[peak]) < running.rate
     before = severity(running.rate, running.budget)
@@ -191,7 +201,7 @@ def _extend(running: Running, rows: Verdicts, part: Rows, seen: Seen, info: Sens
     _note_held(running, rows, unusual, seen.held)
     worse = rarer and severity(running.rate, running.budget) != before
     pause = max(MINUTE, (running.last - running.opened) // 20)
-    return worse or running.told == 0 or running.last - running.told >= pause
+    return worse or news or running.told == 0 or running.last - running.told >= pause
 
 
 def _note_flags(running: Running, rows: Verdicts, part: Rows) -> None:
@@ -220,6 +230,30 @@ def _note_held(running: Running, rows: Verdicts, unusual: Rows, held: Singles) -
             running.held[name] = float(held[row, column]), int(rows.time[row])
 
 
+def _note_far(running: Running, rows: Verdicts, unusual: Rows) -> None:
+    """Remember where each channel was farthest from its band."""
+    value, expected, lower, upper = (
+        np.asarray(column[unusual], np.float64)
+        for column in (rows.values, rows.expected, rows.lower, rows.upper)
+    )
+    half = (upper - lower) / 2.0
+    off = np.maximum(lower - value, value - upper) / np.where(half > 0.0, half, np.nan)
+    off = np.where(np.isfinite(off), off, 0.0)
+    for column, name in enumerate(rows.channels):
+        row = int(np.argmax(off[:, column]))
+        if off[row, column] > running.far.get(name, [0.0])[0]:
+            there = (off, value, expected, lower, upper)
+            running.far[name] = [float(part[row, column]) for part in there]
+
+
+def _farthest(part: Evidence, far: dict[str, list[float]]) -> Evidence:
+    """A channel as it was where it went farthest out of its band; as it is if it never did."""
+    if part.channel not in far:
+        return part
+    _, value, expected, lower, upper = far[part.channel]
+    return replace(part, value=value, expected=expected, lower=lower, upper=upper)
+
+
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
     """Make a row the incident's most unusual one."""
     running.rate = float(rows.rate[peak])
@@ -244,6 +278,7 @@ def _ordered(running: Running) -> tuple[Evidence, ...]:
     parts = [one for one in parts if one.share >= explain.LEAST_SHARE]
     if running.cause in STANDING:
         return tuple(sorted(parts, key=lambda one: -one.share))
+    parts = [_farthest(one, running.far) for one in parts]
 
     def weight(part: Evidence) -> float:
         return part.share * faults.moved(part, running.trace.of(part.channel, running.rows))
@@ -257,7 +292,9 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
     involved = {part.channel for part in evidence}
     least = CALM_SHARE * sum(running.shares.values())
     calm = tuple(
-        name for name, share in running.shares.items() if share < least and name not in involved
+        name
+        for name, share in running.shares.items()
+        if share < least and name not in involved and name not in running.jumps
     )
     found = faults.Findings(
         running.cause,
@@ -272,6 +309,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         running.trace.of(leading, running.rows),
     )
     kind = faults.kind(found, info)
+    beside = meanwhile.sentence(running.jumps, involved, info)
     return Incident(
         id=incident_id(info.sensor_id, running.opened),
         sensor_id=info.sensor_id,
@@ -288,7 +326,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         evidence=evidence,
         calm=calm,
         title=explain.title(found, info),
-        text=explain.text(found, info),
+        text=" ".join(filter(None, [explain.text(found, info), beside])),
         origin=faults.origin(found, kind),
     )
 
