@@ -8,6 +8,7 @@ import typer
 
 from redshank.cli.console import print_json, print_table, say
 from redshank.cli.options import Data, Json, Url, given
+from redshank.core.clock import from_micros, parse_time
 from redshank.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -119,19 +120,23 @@ def _rate(words: str, rate: Any) -> tuple[object, ...]:
 
 def _print_preview(found: Any) -> None:
     say(
-        f"At {found['per_sensor_month']:.3g} false alarms per sensor and 30 days, the last "
+        f"With a budget of {found['per_sensor_month']:.3g} per sensor and 30 days, the last "
         f"{found['days']:g} days would have brought incidents: {found['count']:,} "
         f"({found['count_now']:,} at the budget in force)"
     )
     heads = ("opened (UTC)", "sensor", "what", "by chance once in days")
     rows = [
-        (i["opened"], i["sensor_name"], i["title"] or "(would be new)", _days(i["rate"]))
+        (_minute(i["opened"]), i["sensor_name"], i["title"] or "(would be new)", _days(i["rate"]))
         for i in found["incidents"][:_SHOWN]
     ]
     if rows:
         print_table(heads, rows)
     if found["count"] > _SHOWN:
         say(f"and {found['count'] - _SHOWN:,} more; --json lists all")
+
+
+def _minute(time: str) -> str:
+    return f"{from_micros(parse_time(time)):%a %d %b %H:%M}"
 
 
 def _days(rate: float | None) -> str:

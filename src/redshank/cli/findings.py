@@ -98,8 +98,13 @@ def lasting(micros: int) -> str:
 
 
 def rarity(rate: float) -> str:
-    """How often a normal sensor would show as much, from a rate per 30 days."""
-    days = 30 / rate if rate > 0 else float("inf")
+    """How often a normal sensor would show as much, from a rate per 30 days.
+
+    What breaks a rule, as a clock that is ahead does, has the rate 0.
+    """
+    if rate <= 0:
+        return "not by chance"
+    days = 30 / rate
     if days > 3650:
         return "less than once in 10 years"
     if days >= 2:

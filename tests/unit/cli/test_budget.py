@@ -42,7 +42,7 @@ def test_a_preview_lists_what_would_have_come(watched):
     assert few["count"] <= many["count"] == len(many["incidents"])
     assert watched("budget", "--set", "1e-12").status == 0
     text = watched("budget", "--preview", "300", "--days", "2").out
-    assert text.startswith("At 300 false alarms per sensor and 30 days, the last 2 days would have")
+    assert text.startswith("With a budget of 300 per sensor and 30 days, the last 2 days would")
     assert "(would be new)" in text
 
 
