@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asides, byNeed, headline, silence } from '../../../src/redshank/page/lib/fleet.js';
+import { asides, byNeed, byWeight, headline, silence } from '../../../src/redshank/page/lib/fleet.js';
 import { csv } from '../../../src/redshank/page/lib/csv.js';
 import { sparkPath } from '../../../src/redshank/page/ui/spark.js';
 
@@ -43,6 +43,12 @@ test('a sensor that is usually off now is not called silent', () => {
 test('those in need come first', () => {
   const list = [sensor({ name: 'calm' }), sensor({ name: 'odd', status: 'warning' }), sensor({ name: 'open', open_incidents: 1 }), sensor({ name: 'new', status: 'learning' })];
   assert.deepEqual(list.sort(byNeed).map((s) => s.name), ['open', 'odd', 'new', 'calm']);
+});
+
+test('incidents to look at: not judged yet, then the gravest, then the latest', () => {
+  const one = (/** @type {string} */ id, /** @type {any} */ severity, /** @type {string} */ opened, /** @type {any} */ feedback = null) => /** @type {any} */ ({ id, severity, opened, feedback });
+  const list = [one('judged', 'high', '2025-03-17T11:00', 'real'), one('low', 'low', '2025-03-17T11:00'), one('old', 'high', '2025-03-16T11:00'), one('new', 'high', '2025-03-17T09:00')];
+  assert.deepEqual(list.sort(byWeight).map((i) => i.id), ['new', 'old', 'low', 'judged']);
 });
 
 test('CSV quotes what needs it and runs no formula', () => {

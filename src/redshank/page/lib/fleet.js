@@ -82,3 +82,9 @@ export function byNeed(a, b) {
   const rank = { anomaly: 0, warning: 1, learning: 2, normal: 3 };
   return b.open_incidents - a.open_incidents || rank[a.status] - rank[b.status] || nameOf(a).localeCompare(nameOf(b));
 }
+
+/** Incidents that nobody has judged first, the gravest of them first, then the latest. @param {Incident} a @param {Incident} b */
+export function byWeight(a, b) {
+  const rank = { high: 0, medium: 1, low: 2 };
+  return Number(Boolean(a.feedback)) - Number(Boolean(b.feedback)) || rank[a.severity] - rank[b.severity] || b.opened.localeCompare(a.opened);
+}

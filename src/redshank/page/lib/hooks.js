@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from './html.js';
 import { onMessage } from './socket.js';
 import { connection, epoch, newest, useValue } from './store.js';
-import { DAY, MINUTE } from './format.js';
+import { MINUTE } from './format.js';
 
 /**
  * @template T
@@ -97,7 +97,9 @@ export function useNow() {
 export function nowOf(last, wall) {
   const away = wall - last.time;
   const recorded = last.replay && (away > 10 * MINUTE || away < -10 * MINUTE);
-  return { time: recorded ? last.time : Math.max(wall, Math.min(last.time || wall, wall + DAY)), recorded };
+  // A little ahead is this machine's clock; far ahead is the sensor's, and says nothing of the others.
+  const near = away >= -10 * MINUTE;
+  return { time: recorded || (near && last.time > wall) ? last.time : wall, recorded };
 }
 
 /** Whether what the page shows may be out of date. */

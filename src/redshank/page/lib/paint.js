@@ -87,7 +87,9 @@ export function valueAxis(f, range, resolution, most) {
     ctx.fillStyle = f.ink.grid;
     ctx.fillRect(f.left, y - 0.5, f.right - f.left, 1);
     ctx.fillStyle = f.ink.ink3;
-    ctx.fillText(number(tick, Math.max(step, 1e-6)), f.left - 8, y);
+    const words = number(tick, Math.max(step, 1e-6));
+    const short = Math.abs(tick) >= 1000 && ctx.measureText(words).width > f.left - 10;
+    ctx.fillText(short ? `${number(tick / 1000, step / 1000)}k` : words, f.left - 8, Math.min(y, f.bottom - 4));
   }
 }
 

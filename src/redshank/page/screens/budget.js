@@ -97,7 +97,7 @@ function useDebounced({ value }) {
 /** Whose budget: the fleet's or one sensor's. @param {{sensors: Sensor[], chosen: string, own: Record<string, number>}} props */
 const Whose = ({ sensors, chosen, own }) => html`<label class="whose">Budget of
   <select value=${chosen} onChange=${(/** @type {any} */ e) => setQuery({ sensor: e.target.value }, { replace: false })}>
-    <option value="">the whole fleet</option>
+    <option value="">every sensor</option>
     ${sensors.map((s) => html`<option key=${s.sensor_id} value=${s.sensor_id}>${nameOf(s)}${own[s.sensor_id] ? ` (its own: ${brief(own[s.sensor_id])})` : ''}</option>`)}
   </select></label>`;
 
@@ -129,7 +129,7 @@ function Setting({ budget, reload, chosen, sensors }) {
   return html`
     <section class="card setting" aria-label="Setting">
       <${Whose} sensors=${sensors} chosen=${chosen} own=${budget.sensors_with_own} />
-      <p class="budget-value"><b>${brief(value)}</b> <span>${budgetWords(value)}, ${chosen ? 'for this sensor' : 'for each sensor'}</span></p>
+      <p class="budget-value"><b>${brief(value)}</b> <span>${budgetWords(value).replace(`${brief(value)} a month`, 'a month')}, ${chosen ? 'for this sensor' : 'for each sensor'}</span></p>
       <${Dial} value=${value} onChange=${(/** @type {number} */ v) => { setValue(v); setNote(''); }} applied=${applied} />
       ${!chosen && budget.sensors > 0 && html`<${Total} budget=${budget} value=${value} total=${total} onChange=${(/** @type {boolean} */ v) => { setTotal(v); setNote(''); }} />`}
       <div class="row">

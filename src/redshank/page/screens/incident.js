@@ -66,7 +66,7 @@ function Evidence({ incident }) {
   const names = asked.length ? asked : Object.keys(data?.channels ?? {}).slice(0, MOST_CHARTS);
   return html`<section aria-labelledby="evidence-title" class="evidence" ref=${ref}>
     <div class="section-head"><h2 id="evidence-title">What was measured</h2>
-      <p class="legend quiet"><span><i class="swatch value"></i>measured</span><span><i class="swatch band"></i>expected</span>
+      <p class="legend quiet"><span><i class="swatch value"></i>measured</span><span><i class="swatch band"></i>expected</span><span><i class="swatch span"></i>incident</span><span><i class="swatch flag"></i>flagged</span>
         ${(ghosts.data ?? []).map((g) => html`<span key=${g.kind}><i class=${`swatch ghost${g.kind}`}></i>${g.words}</span>`)}</p>
       <a class="button push" href=${sensorAt(incident)}>All channels</a></div>
     ${series.error && !data && html`<p class="wrong" role="alert">${series.error.message} <button class="plain" onClick=${series.reload}>Try again</button></p>`}
@@ -166,10 +166,10 @@ export function IncidentScreen({ id }) {
       ${gone && html`<p class="wrong" role="alert">At the present alarm budget this is no incident any more.</p>`}
       <p class="lead story">${tied(localTimes(incident.text, now.time))}</p>
       <${Facts} items=${[
-        ['State', html`${incident.state} <span class="quiet">${incident.state === 'open' ? 'for' : 'lasted'} ${span(incident.duration_seconds * 1000)}</span>`],
+        ['State', html`${incident.state} ${incident.duration_seconds > 0 && html`<span class="quiet">${incident.state === 'open' ? 'for' : 'lasted'} ${span(incident.duration_seconds * 1000)}</span>`}`],
         ['Since', html`<${Time} at=${incident.opened} />`],
         incident.closed && ['Closed', html`<${Time} at=${incident.closed} form="absolute" />`],
-        ['How sure', html`${certainty(incident.once_in_days)} <span class="quiet">this extreme ${onceIn(incident.once_in_days)} by chance</span>`],
+        incident.once_in_days !== null && ['How sure', html`${certainty(incident.once_in_days)} <span class="quiet">this extreme ${onceIn(incident.once_in_days)} by chance</span>`],
         ['Severity', html`<${Severity} incident=${incident} />`],
         ['Kind', html`${incident.kind.replaceAll('_', ' ')} ${incident.rows > 0 && html`<span class="quiet">${plural(incident.rows, 'reading')}</span>`}`],
         incident.origin !== 'unknown' && ['Looks like', originWords(incident.origin)],

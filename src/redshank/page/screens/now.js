@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { blob, get } from '../lib/api.js';
 import { csv, download } from '../lib/csv.js';
 import { DAY, count, plural, sentence } from '../lib/format.js';
-import { asides, byNeed, headline, nameOf, newestOf } from '../lib/fleet.js';
+import { asides, byNeed, byWeight, headline, nameOf, newestOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle } from '../lib/hooks.js';
 import { address, setQuery } from '../lib/router.js';
 import { subscribe } from '../lib/socket.js';
@@ -70,7 +70,7 @@ function Headline({ fleet, incidents }) {
   const now = useNow();
   const stale = useStale();
   const words = asides(fleet, now.time);
-  const worst = incidents?.incidents.find((i) => i.state === 'open' && !i.feedback) ?? incidents?.incidents.find((i) => i.state === 'open');
+  const [worst] = (incidents?.incidents ?? []).filter((i) => i.state === 'open').sort(byWeight);
   const last = incidents?.incidents[0];
   return html`<div class=${`headline ${stale ? 'stale' : ''}`}>
     <h1>${headline(fleet)}</h1>
@@ -102,7 +102,7 @@ function Incidents({ list }) {
   useMemo(() => { waiting.current = list.data ? toReview(list.data, now.time) : null; }, [known]);
   if (!list.data) return list.error ? html`<${Problem} error=${list.error} retry=${list.reload} />` : null;
   const review = waiting.current ?? [];
-  const open = list.data.incidents.filter((i) => i.state === 'open');
+  const open = list.data.incidents.filter((i) => i.state === 'open').sort(byWeight);
   const past = list.data.incidents.filter((i) => i.state !== 'open');
   const cards = all ? open : open.slice(0, CARDS);
   const unmarked = past.filter((i) => review.includes(i.id));
@@ -183,7 +183,7 @@ const Empty = () => html`<section class="empty">
   <${Command} text=${`curl ${location.origin}/readings -H 'Content-Type: application/json' \\\n  -d '{"sensor_id": "greenhouse-1", "temperature": 21.5, "humidity": 61}'`} />
   <p>or a whole file (CSV, NDJSON or Parquet):</p>
   <${Command} text=${`redshank send ${location.origin} readings.csv`} />
-  <p class="quiet">This page shows the sensor the moment its first reading arrives. After some minutes redshank knows what is normal for it.</p>
+  <p class="quiet">This page shows the sensor the moment its first reading arrives. After its first 256 readings redshank knows what is normal for it.</p>
 </section>`;
 
 export function Now() {

@@ -92,7 +92,8 @@ function CardChart({ incident }) {
   // A silence has no channel of its own: show the first that was measured before it.
   const channel = asked ?? Object.keys(series.data?.channels ?? {})[0];
   return html`<div class="card-chart" ref=${ref}>
-    ${series.data && channel && html`<${ChannelChart} view=${view} data=${series.data} channel=${channel} height=${128} small axis focus=${incident.id}
+    ${series.data && series.data.time.length === 0 && html`<p class="quiet">No readings in this stretch.</p>`}
+    ${series.data && series.data.time.length > 0 && channel && html`<${ChannelChart} view=${view} data=${series.data} channel=${channel} height=${128} small axis focus=${incident.id}
         label=${`${channelName(channel)} of ${sensorOf(incident)}: ${incident.text}`} />`}
     ${series.error && html`<p class="quiet">The chart could not be loaded.</p>`}
   </div>`;
@@ -107,7 +108,7 @@ export function IncidentCard({ incident, changed }) {
       <header>
         <p class="over"><${Severity} incident=${incident} /><a href=${`/sensors/${part(incident.sensor_id)}`}>${sensorOf(incident)}</a>${incident.state === 'open' ? '' : html`<span class="quiet">closed</span>`}</p>
         <h3 id=${`i-${incident.id}`}>${sentence(incident.title)}</h3>
-        <p class="quiet">${incident.state === 'open' ? 'Since' : 'From'} <${Time} at=${incident.opened} form="absolute" />, for ${span(incident.duration_seconds * 1000)}. By chance: ${onceIn(incident.once_in_days)}.</p>
+        <p class="quiet">${incident.state === 'open' ? 'Since' : 'From'} <${Time} at=${incident.opened} form="absolute" />${incident.duration_seconds > 0 ? `, for ${span(incident.duration_seconds * 1000)}` : ''}.${incident.once_in_days === null ? '' : ` By chance: ${onceIn(incident.once_in_days)}.`}</p>
       </header>
       <${CardChart} incident=${incident} />
       <footer class="row">
@@ -128,6 +129,6 @@ export function IncidentLine({ incident, named = true }) {
     <span class="line-text"><a href=${`/incidents/${part(incident.id)}`}>${sentence(incident.title)}</a>
       ${named && html` <span class="quiet">${sensorOf(incident)}</span>`}</span>
     <span class="line-mark-words quiet">${incident.feedback ? MARKS.find(([m]) => m === incident.feedback)?.[1] : ''}</span>
-    <span class="quiet line-time"><${Time} at=${incident.opened} form="absolute" />, ${span(incident.duration_seconds * 1000)}</span>
+    <span class="quiet line-time"><${Time} at=${incident.opened} form="absolute" />${incident.duration_seconds > 0 ? `, ${span(incident.duration_seconds * 1000)}` : ''}</span>
   </li>`;
 }
