@@ -12,7 +12,7 @@ from redshank.core.channels import other_units
 from redshank.core.records import Evidence
 from redshank.detect.channelstate import RECENT_ROWS, Recent
 from redshank.pipeline.faults import moved
-from redshank.pipeline.movement import in_unit, movement
+from redshank.pipeline.movement import in_unit, movement, rest, was_in_unit
 from redshank.pipeline.trace import COURSE_POINTS, HEAD_ROWS, Trace
 
 NOISE = 0.1
@@ -75,6 +75,40 @@ def test_another_unit_goes_on_at_the_same_level_once_it_is_converted(name, level
     other.course[:] = other.course * factor + offset
     assert any(in_unit(other, *unit) for unit in other_units(name))
     assert not any(in_unit(calm, *unit) for unit in other_units(name))
+
+
+def test_an_incident_that_opens_late_in_a_level_shift_is_told_by_its_end():
+    shifted = channel(np.full(300, 5.0), np.zeros(60), opening=200)
+    assert movement(shifted, WIDTH) == "level shift"
+
+
+def test_a_drift_that_ends_at_once_stays_a_drift():
+    drifted = channel(np.linspace(0, 6, 300), np.zeros(60), opening=40)
+    assert movement(drifted, WIDTH) == "drift"
+
+
+def test_a_way_far_longer_than_its_noise_is_no_noise():
+    rougher = wild(300, 0.6)
+    assert movement(channel(rougher, opening=5), WIDTH) == "noise"
+    assert movement(channel(np.linspace(0, 60, 300) + rougher, opening=5), WIDTH) == "drift"
+
+
+def test_an_incident_that_opens_in_another_unit_is_told_by_the_way_back():
+    fahrenheit = np.full(200, 20.0 * 1.8 + 32.0 - 20.0)
+    late = channel(fahrenheit, np.zeros(60), opening=100)
+    assert any(was_in_unit(late, *unit) for unit in other_units("temperature"))
+    warmer = channel(np.full(200, 8.0), np.zeros(60), opening=100)
+    assert not any(was_in_unit(warmer, *unit) for unit in other_units("temperature"))
+
+
+def test_a_jump_to_rest_is_seen_in_the_first_rows_whatever_came_later():
+    calm = np.random.default_rng(0).normal(0, NOISE, 60)
+    saturated = channel(np.full(60, 0.0), opening=0)
+    saturated.head[:] = 30.0
+    assert saturated.course[-1] != 30.0
+    found = rest(saturated)
+    assert found and found.settled and found.value == 30.0 and found.jump > 10
+    assert not rest(channel(5.0 + calm, opening=0)).settled
 
 
 def test_a_level_shift_is_no_change_of_unit():

@@ -72,6 +72,8 @@ def text(found: Findings, info: SensorInfo) -> str:
     if found.calm:
         names = _listed([label(name, info) for name in found.calm])
         sentences.append(f"{_capital(names)} stayed normal.")
+    if found.meanwhile:
+        sentences.append(found.meanwhile)
     if guess := verdict(found, info):
         sentences.append(guess)
     sentences.append(odds(found.rate))

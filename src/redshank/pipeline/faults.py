@@ -62,6 +62,7 @@ class Findings:
         calm: channels that stayed normal.
         flags: how many of the first channel's values came with each quality flag.
         course: what the first channel did; None where nothing is known of it.
+        meanwhile: sentence on what other channels did while it went on; "" without any.
     """
 
     cause: int
@@ -75,6 +76,7 @@ class Findings:
     calm: tuple[str, ...]
     flags: Mapping[Flag, int] = field(default_factory=dict)
     course: Course | None = None
+    meanwhile: str = ""
 
     def any(self, flags: Flag) -> bool:
         """Whether any value of the first channel came with any of these flags."""

@@ -307,9 +307,9 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         calm,
         dict(zip(Flag, running.flags.get(leading, ()), strict=False)),
         running.trace.of(leading, running.rows),
+        meanwhile.sentence(running.jumps, involved, info),
     )
     kind = faults.kind(found, info)
-    beside = meanwhile.sentence(running.jumps, involved, info)
     return Incident(
         id=incident_id(info.sensor_id, running.opened),
         sensor_id=info.sensor_id,
@@ -326,7 +326,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         evidence=evidence,
         calm=calm,
         title=explain.title(found, info),
-        text=" ".join(filter(None, [explain.text(found, info), beside])),
+        text=explain.text(found, info),
         origin=faults.origin(found, kind),
     )
 
