@@ -52,7 +52,8 @@ class FieldError(InputError):
     """
 
     def __init__(self, field: str, value: object, reason: str) -> None:
-        super().__init__(f"{field}: {_shorten(value)} {reason}")
+        what = reason if value is None else f"{_shorten(value)} {reason}"
+        super().__init__(f"{field}: {what}")
         self.field = field
         self.value = value
         self.reason = reason

@@ -83,5 +83,5 @@ def _why_not(contents: Contents) -> str:
     if contents.dead_letters:
         return contents.dead_letters[0].reason
     if contents.retained:
-        return "timestamp: None is missing, and nobody knows how old a retained message is"
+        return "timestamp: is missing, and nobody knows how old a retained message is"
     return "" if contents.batches else "payload: holds no readings"
