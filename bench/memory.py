@@ -2,11 +2,13 @@
 
     python bench/memory.py [--sensors 1000 100000 1000000] [--channels 1 4] [--budget-gb 6] [--json]
 
-Every size runs in a process of its own. New sensors see their first 24 rows. Learning and steady
-ones continue from the state of a sensor with 1,500 rows behind it (the most that one ever takes),
-and with 4,400 (past its last fit), and see 4 more. Rows come in turn, one of each sensor after
-another, in batches of 10,000; what a row costs should not depend on the size of the fleet. State is
-what the engine's arrays take; memory is what the process grew by, which says little of few sensors.
+Every size runs in a process of its own. New sensors see their first 24 rows. Learning and settled
+ones continue from the state of one sensor with that many rows behind it, and see 4 more. A sensor
+that reports every minute is scored on two time scales, one that reports every five minutes on one:
+both are measured, learning (1,500 rows; the slow scale of the first kind 15,000) and settled, past
+the last fit of each. Rows come in turn, one of each sensor after another, in batches of 10,000;
+what a row costs should not depend on the size of the fleet. State is what the engine's arrays take;
+memory is what the process grew by, which says little of few sensors.
 Sizes that would not fit into the budget, judged by the size before, are skipped and named.
 """
 
@@ -29,8 +31,18 @@ from redshank.core.clock import MINUTE, SECOND
 from redshank.detect.engine import Engine
 
 BATCH = 10_000
-PHASES = {"new": (0, 24), "learning": (1500, 4), "steady": (4400, 4)}
-"""Rows that each sensor has behind it, and rows of each that are timed."""
+FAST, SLOW = MINUTE, 5 * MINUTE
+"""Time between two rows of sensors with two time scales, and with one."""
+PHASES = {
+    "new": (0, 24, FAST),
+    "learning, 5 min": (1500, 4, SLOW),
+    "settled, 5 min": (5300, 4, SLOW),
+    "learning, 1 min": (15_000, 4, FAST),
+    "settled, 1 min": (53_000, 4, FAST),
+}
+"""Rows that each sensor has behind it, rows of each that are timed, and the time between two."""
+AT_ONCE = 2000
+"""Rows that are learned at once."""
 LEAST_SENSORS = 10_000
 """Sensors from which on the growth of the process is worth printing."""
 RESERVE = 1.4
@@ -97,15 +109,15 @@ def table(lines: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> Iterabl
 def measure(phase: str, channels: int, sensors: int) -> dict[str, Any]:
     """Bytes and microseconds of one size, in this process."""
     names = common.CHANNELS[:channels]
-    past, rows = PHASES[phase]
-    state = learned(names, past) if past else None
+    past, rows, every = PHASES[phase]
+    state = learned(names, past, every) if past else None
     before = resident()
     engine = Engine()
     slots = np.array([engine.add() for _ in range(sensors)], np.int32)
     if state is not None:
         for slot in slots.tolist():
             engine.restore(slot, state)
-    seconds = turns(engine, names, slots, past, rows)
+    seconds = turns(engine, names, slots, (past, rows, every))
     return {
         "phase": phase,
         "channels": channels,
@@ -116,25 +128,29 @@ def measure(phase: str, channels: int, sensors: int) -> dict[str, Any]:
     }
 
 
-def learned(names: tuple[str, ...], rows: int) -> bytes:
+def learned(names: tuple[str, ...], rows: int, every: int) -> bytes:
     """The state of a sensor with so many rows behind it."""
     engine = Engine()
     slot = engine.add()
     values = common.signal(1, rows)[0, :, : len(names)]
-    time_of = START + np.arange(rows) * MINUTE
-    engine.run(np.full(rows, slot, np.int32), time_of, names, np.ascontiguousarray(values))
+    time_of = START + np.arange(rows) * every
+    for at in range(0, rows, AT_ONCE):
+        part = slice(at, at + AT_ONCE)
+        few = np.ascontiguousarray(values[part])
+        engine.run(np.full(len(few), slot, np.int32), time_of[part], names, few)
     return engine.snapshot(slot)
 
 
 def turns(
-    engine: Engine, names: tuple[str, ...], slots: np.ndarray, first: int, rows: int
+    engine: Engine, names: tuple[str, ...], slots: np.ndarray, phase: tuple[int, int, int]
 ) -> float:
     """Processor seconds for so many rows of each sensor, one of each after another."""
+    first, rows, every = phase
     few = common.signal(min(len(slots), 1000), rows, 1)[:, :, : len(names)]
     seconds = 0.0
     for row in range(rows):
         values = np.resize(few[:, row], (len(slots), len(names)))
-        stamps = np.full(len(slots), START + (first + row) * MINUTE)
+        stamps = np.full(len(slots), START + (first + row) * every)
         for at in range(0, len(slots), BATCH):
             part = slice(at, at + BATCH)
             start = time.process_time()
