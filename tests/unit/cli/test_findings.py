@@ -24,7 +24,7 @@ def test_durations_have_their_two_largest_units(micros, words):
 @pytest.mark.parametrize(
     ("rate", "words"),
     [
-        (0.0, "less than once in 10 years"),
+        (0.0, "not by chance"),
         (0.05, "once in 600 days"),
         (3.0, "once in 10 days"),
         (60.0, "60 times a month"),
