@@ -54,8 +54,8 @@ class Running:
             time of the last row of that stretch.
         evidence: channels at that row.
         far: channel to how far it went out of its band at most, in half widths of the band, and
-            value, expected, lower and upper limit there: evidence adds up over rows, so that the
-            rarest row may come after the widest one.
+            value, expected, lower and upper limit and event time there: evidence adds up over
+            rows, so that the rarest row may come after the widest one.
         flags: channel to how many of its values came with each quality flag, lowest bit first.
         shares: channel to its summed share of the evidence, rarer rows counting more.
         trace: what its channels did.
@@ -243,15 +243,23 @@ def _note_far(running: Running, rows: Verdicts, unusual: Rows) -> None:
         row = int(np.argmax(off[:, column]))
         if off[row, column] > running.far.get(name, [0.0])[0]:
             there = (off, value, expected, lower, upper)
-            running.far[name] = [float(part[row, column]) for part in there]
+            time = float(rows.time[unusual[row]])
+            running.far[name] = [*(float(part[row, column]) for part in there), time]
 
 
 def _farthest(part: Evidence, far: dict[str, list[float]]) -> Evidence:
     """A channel as it was where it went farthest out of its band; as it is if it never did."""
     if part.channel not in far:
         return part
-    _, value, expected, lower, upper = far[part.channel]
+    _, value, expected, lower, upper, _ = far[part.channel]
     return replace(part, value=value, expected=expected, lower=lower, upper=upper)
+
+
+def _told_of(running: Running, leading: str) -> int:
+    """Event time of the value that is told of the leading channel: neighbours are asked for it."""
+    if running.cause in STANDING or leading not in running.far:
+        return running.peak
+    return int(running.far[leading][-1])
 
 
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
@@ -320,7 +328,7 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         kind=kind,
         rate=running.rate,
         score=running.score,
-        peak=running.peak,
+        peak=_told_of(running, leading),
         rows=running.rows,
         budget=running.budget,
         evidence=evidence,
