@@ -74,6 +74,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "end_to_end": whole,
         "pipeline": pipeline(args.sensors),
+        "pipeline_settled": pipeline(20, 7000, 5000),
         "kernel_8_channels": kernel.steady(8, 200_000, 3),
         "kernel_4_channels": kernel.steady(4, 200_000, 3),
         **loops,
@@ -86,7 +87,8 @@ def table(figures: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
     """Lines to print."""
     whole = figures["end_to_end"]["per_second"]
     names = {
-        "pipeline": "pipeline alone, one core",
+        "pipeline": "pipeline alone, one core, sensors at their first fit",
+        "pipeline_settled": "pipeline alone, one core, sensors that have learned",
         "kernel_8_channels": "kernel alone, 8 channels, one core",
         "kernel_4_channels": "kernel alone, 4 channels, one core",
         "isolation_forest_loop": "row by row: IsolationForest, INSERT, commit",
