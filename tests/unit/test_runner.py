@@ -139,6 +139,15 @@ def test_request_sizes_do_not_matter(store, tmp_path, size):
     other_store.close()
 
 
+def test_nothing_beyond_what_nature_allows_is_expected(service, store):
+    lit = replace(week(rows=600, fault_at=None), channels=("temperature", "illuminance"))
+    lit.values[:, 1] = 5000 * (np.arange(600) % 24 < 12) * (1 + np.arange(600) % 5)
+    service.send(lit)
+    shown = store.read(SensorSeries("s", START, START + 30 * DAY, points=10_000))
+    lower = shown.lower[:, shown.channels.index("illuminance")]
+    assert np.nanmin(lower) == 0
+
+
 @pytest.mark.parametrize("cut", [100, 900, 1503, 1700])
 def test_a_restart_at_any_row_changes_nothing(tmp_path, cut):
     def run(name, *parts):

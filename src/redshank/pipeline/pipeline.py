@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from redshank import __version__
-from redshank.core.batch import Batch, Bytes, Ints, Times
+from redshank.core.batch import Batch, Bytes, Ints, Singles, Times
 from redshank.core.channels import other_units, quantity
 from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
@@ -337,6 +337,7 @@ class Pipeline:
         """Verdicts on judged rows; all of one sensor if ``only`` names it."""
         slots, sensor = np.unique(judged.slots, return_inverse=True)
         ids = (self._id[slot] for slot in slots.tolist())
+        possible = _possible(judged.channels)
         return Verdicts(
             sensor_ids=tuple(ids) if only is None else (only,),
             sensor=sensor.astype(np.int32),
@@ -350,9 +351,9 @@ class Pipeline:
             status=status(judged),
             cause=judged.cause,
             flags=check.flags(judged, now, self._bounds),
-            expected=judged.expected,
-            lower=judged.lower,
-            upper=judged.upper,
+            expected=np.clip(judged.expected, *possible),
+            lower=np.clip(judged.lower, *possible),
+            upper=np.clip(judged.upper, *possible),
             contributions=judged.contributions,
             model=MODEL,
             version=__version__,
@@ -465,6 +466,14 @@ def rests_at_zero(name: str) -> bool:
     """Whether a channel may stay at zero for any time: unknown ones, light, rain and the like."""
     known = quantity(name)
     return known is None or known.rests_at_zero
+
+
+def _possible(channels: Sequence[str]) -> tuple[Singles, Singles]:
+    """(c,) least and (c,) greatest value that nature allows; nothing beyond can be expected."""
+    known = [quantity(name) for name in channels]
+    least = [-np.inf if one is None else one.minimum for one in known]
+    most = [np.inf if one is None else one.maximum for one in known]
+    return np.array(least, np.float32), np.array(most, np.float32)
 
 
 def status(judged: Judged) -> Bytes:
