@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
+from budget_cells import Cell, Found, Measured
 from injected import NOTHING
 from redshank.core.counts import poisson_interval
-
-if TYPE_CHECKING:
-    from budget import Cell, Found, Measured
 
 NAMES = {1.0: "1 s", 10.0: "10 s", 60.0: "1 min", 300.0: "5 min", 900.0: "15 min", 3600.0: "1 h"}
 LEARNING = 0.5
