@@ -73,7 +73,7 @@ def test_a_stuttering_sensor_is_stored_told_and_stays_under_another_budget(servi
     service.send(np.concatenate([minutes(NOW - 4 * HOUR, 8000), lost]))
     incident = service.wait(60)
     assert (incident.kind, incident.state) == ("stuttering", "open")
-    assert service.store.read(Incidents())[0].title == incident.title
+    assert incident.title in {one.title for one in service.store.read(Incidents())}
     service.runner.set_budget(2.0).result(30)
     assert incident.id in {one.id for one in service.store.read(Incidents())}
 
