@@ -215,11 +215,16 @@ def _note_flags(running: Running, rows: Verdicts, part: Rows) -> None:
 
 
 def _note_shares(running: Running, rows: Verdicts, unusual: Rows) -> None:
-    """Sum up each channel's part, weighted by the row's evidence (log of its rarity)."""
+    """Sum up each channel's part, weighted by the row's evidence (log of its rarity).
+
+    Row after row, so that the last bits do not depend on batches.
+    """
     rarity = np.log(rows.per_month[unusual] / np.maximum(rows.rate[unusual], 1e-6))
-    sums = np.maximum(rarity, 0.0) @ rows.contributions[unusual]
-    for name, share in zip(rows.channels, sums.tolist(), strict=True):
-        running.shares[name] = running.shares.get(name, 0.0) + share
+    weight = np.maximum(rarity, 0.0).astype(np.float64)
+    before = [[running.shares.get(name, 0.0) for name in rows.channels]]
+    parts = np.concatenate([before, weight[:, None] * rows.contributions[unusual]])
+    sums = np.add.accumulate(parts, axis=0)[-1]
+    running.shares.update(zip(rows.channels, sums.tolist(), strict=True))
 
 
 def _note_held(running: Running, rows: Verdicts, unusual: Rows, held: Singles) -> None:
