@@ -77,9 +77,11 @@ PARTS: Mapping[str, Sequence[Edit]] = {
         constant(NOVELTY, "define RECALIBRATION", "1e30f"),
     ],
     "history without what stands out": [constant(SETTINGS, "    outstanding: float", "1e9")],
+    "later fits without what stands out": [
+        constant(SETTINGS, "    outstanding_later: float", "1e9")
+    ],
     "long runs left out of later fits": [constant(SETTINGS, "long_run: int", "10**9")],
     "waiting for calm before a fit": [constant(SCORE, "define CALM", "1e9f")],
-    "second opinion of the older model": [Edit(SCORE, r"if \(older\) x = [^;]*;", "")],
     "evidence track of the alarm": [Edit(RATE, r"a < b \? a : b", "a")],
     "new regimes": [constant(RATE, "define REGIME", "1000000000")],
     "flat lines": [constant(ENGINE, "_FLAT_SHARE", "1e-9")],

@@ -42,17 +42,15 @@ def test_nothing_is_said_before_row_256():
 
 def test_blocks_come_and_go_with_learning():
     pool, _ = pool_of(3)
-    time, values = stream(6000, 3, seed=5)
-    values[-600:] = values[-1200:-600]
+    time, values = stream(4000, 3, seed=5)
     seen = {}
-    for t in range(0, 6000, 10):
+    for t in range(0, 4000, 10):
         score(pool, time[t : t + 10], values[t : t + 10])
         seen[t + 10] = blocks(pool)
     assert seen[250] == {"buffer"}
     assert seen[260] == {"model", "core", "ring"}
-    assert seen[1200] == {"model", "second", "core", "ring"}
-    assert seen[3200] == {"model", "second", "core"}
-    assert seen[6000] == {"model", "core"}
+    assert seen[2040] == {"model", "core", "ring"}
+    assert seen[3200] == {"model", "core"}
 
 
 def test_history_is_what_came_in_until_the_first_fit():
@@ -67,6 +65,30 @@ def test_history_is_what_came_in_until_the_first_fit():
     score(pool, time[100:], values[100:])
     with pytest.raises(ValueError, match="slot 0 is fitted"):
         pool.history(0)
+
+
+def test_what_stands_out_is_left_out_of_later_fits_by_a_second_pass():
+    time, clean = stream(600, 2, seed=3)
+    dirty = clean.copy()
+    dirty[300:480:60] += 6
+    scales = []
+    for values in (clean, dirty):
+        pool, _ = pool_of(2)
+        score(pool, time, values)
+        scales.append(kernels.layout(2).field(pool._block(0, "model"), "scale"))
+    np.testing.assert_allclose(*scales, rtol=0.1)
+
+
+def test_a_later_fit_takes_its_passes_at_rows_of_their_own():
+    pool, _ = pool_of(2)
+    time, values = stream(800, 2, seed=3)
+    values[300:480:60] += 6
+    fits = []
+    for t in range(800):
+        score(pool, time[t : t + 1], values[t : t + 1])
+        fits.append(int(pool._table["fits"][0]))
+    at = np.flatnonzero(np.diff(fits)) + 1
+    assert fits[-1] == 3 and at[0] == 255 and at[2] == at[1] + 1
 
 
 def test_a_primed_sensor_never_fits_again():

@@ -1,9 +1,8 @@
 /* The streaming detector: layout of a sensor's state and the steps of one row.
  *
- * A sensor owns up to four blocks of memory, all allocated by Python:
+ * A sensor owns up to three blocks of memory, all allocated by Python:
  *   buffer  its first rows, as they came, until the first model is fitted;
- *   model   parameters and running state of one fitted model; a second one while an older model
- *           still has a say;
+ *   model   parameters and running state of the fitted model;
  *   core    what belongs to the sensor whatever its model: known levels, memory, alarm stage;
  *   ring    the latest rows in 16 bits each, for later fits, only while it learns.
  */
@@ -80,7 +79,7 @@ typedef struct {
 typedef struct {
     int64_t rows;      /* seen so far */
     int64_t fitted_at; /* rows at the last fit */
-    uint64_t buffer, model, second, core, ring;
+    uint64_t buffer, model, core, ring;
     int64_t fits;      /* so far; -1: primed, never fitted again */
 } Slot;
 

@@ -5,14 +5,12 @@
 
 #define CALM_ROWS 32
 #define CALM .8f           /* mean evidence below which a later fit may happen */
-#define LAST_FIT 4
-#define OPINION_ROWS 2048  /* rows for which the older model still has a say */
-#define OPINION_FLOOR .02f
-#define STORED 4096.0f     /* fixed point of the evidence that is kept for later fits */
-#define DISTRUST 0x8000u   /* its top bit: the row was itself an anomaly */
+#define STORED 2048.0f     /* fixed point of the evidence that is kept for later fits, */
+#define EVIDENCE 0x3fffu   /* in 14 bits; above them, whether the row stood out in a fit, */
+#define DISTRUST 0x8000u   /* and whether it was itself an anomaly */
 #define DOUBTED .5f        /* rate from which it counts as one */
 
-enum { GOES_ON = 0, FIT_DUE = 1, OPINION_ENDS = 2, BUFFER_FULL = 3 };
+enum { GOES_ON = 0, FIT_DUE = 1, BUFFER_FULL = 2 };
 enum { CAUSES_S = 3, CAUSES_F = 5, CAUSES_X = 7, CAUSES_M = 8 };
 enum { CAUSES_RECORD = 10, CAUSES_L = 11, CAUSES_A = 12 };
 
@@ -76,21 +74,23 @@ static void keep_values(const Shape *shape, const Kept *kept, int64_t at, const 
 
 static uint16_t stored_evidence(float evidence, float rate) {
     const float fixed = evidence * STORED;
-    return (uint16_t)((uint32_t)(fixed < 32767 ? fixed : 32767) | (rate <= DOUBTED ? DISTRUST : 0));
+    const uint32_t bits = fixed < (float)EVIDENCE ? (uint32_t)fixed : EVIDENCE;
+    return (uint16_t)(bits | (rate <= DOUBTED ? DISTRUST : 0));
 }
 
 static int is_calm(const Kept *kept, int64_t rows) {
     float sum = 0;
     for (int64_t i = rows - CALM_ROWS; i < rows; i++)
-        sum += (float)(kept->evidence[i % KEPT] & 0x7fffu);
+        sum += (float)(kept->evidence[i % KEPT] & EVIDENCE);
     return sum < CALM * CALM_ROWS * STORED;
 }
 
+/* Passes are counted: the first fit, then two for each later one, whose rows double; the second one
+ * comes with the next row, so that a batch of one row waits for one pass at most. */
 static int due(const Slot *slot, const Kept *kept) {
-    if (slot->second && slot->fits >= LAST_FIT && slot->rows - slot->fitted_at >= OPINION_ROWS)
-        return OPINION_ENDS;
-    if (!slot->ring || slot->fits < 1 || slot->fits >= LAST_FIT) return GOES_ON;
-    const int64_t wanted = (int64_t)FIRST_FIT << slot->fits;
+    if (!slot->ring) return GOES_ON;
+    if (slot->fits % 2 == 0) return FIT_DUE;
+    const int64_t wanted = (int64_t)FIRST_FIT << (slot->fits + 1) / 2;
     if (slot->rows < wanted) return GOES_ON;
     return is_calm(kept, slot->rows) || slot->rows >= wanted + wanted / 2 ? FIT_DUE : GOES_ON;
 }
@@ -165,10 +165,10 @@ static uint8_t cause_of(const Shape *shape, const Model *m, const float *parts, 
     }
 }
 
-static void write_shares(const Shape *shape, const Model *m, const Model *older, float *out) {
+static void write_shares(const Shape *shape, const Model *m, float *out) {
     const int c = shape->channels;
     float sum = 0;
-    for (int j = 0; j < c; j++) sum += out[j] = m->blame[j] + (older ? older->blame[j] : 0);
+    for (int j = 0; j < c; j++) sum += out[j] = m->blame[j];
     for (int j = 0; j < c; j++) out[j] = sum > 1e-12f ? out[j] / sum : 1.0f / (float)c;
 }
 
@@ -187,25 +187,19 @@ typedef struct {
     float parts[TERMS];
 } Bench;
 
-static void score_row(Bench *b, Model *m, Model *older, const Core *core, const Rows *rows,
-                      int64_t i, float *evidence) {
+static void score_row(Bench *b, Model *m, const Core *core, const Rows *rows, int64_t i,
+                      float *evidence) {
     const Shape *shape = &b->shape;
     const int c = shape->channels;
     const double *values = rows->values + i * c;
-    float older_parts[TERMS], past = 0;
     note_levels(shape, core, values, b->measured);
     const float *rates = rows->records ? rows->records + i * c : NULL;
     const float record = record_of(shape, rates, b->measured, &b->row);
-    if (older)
-        past = model_row(shape, older, values, b->measured, record, &b->row, older_parts,
-                         b->workspace);
-    float x = model_row(shape, m, values, b->measured, record, &b->row, b->parts, b->workspace);
-    if (older) x = sqrtf((x + OPINION_FLOOR) * (past + OPINION_FLOOR)) - OPINION_FLOOR;
-    rows->score[i] = stage_row(core->stage, x, rows->rate + i);
+    *evidence = model_row(shape, m, values, b->measured, record, &b->row, b->parts, b->workspace);
+    rows->score[i] = stage_row(core->stage, *evidence, rows->rate + i);
     rows->cause[i] = cause_of(shape, m, b->parts, &b->row);
-    write_shares(shape, m, older, rows->contributions + i * c);
+    write_shares(shape, m, rows->contributions + i * c);
     write_forecast(shape, m, &b->row, rows->forecast + i * c);
-    *evidence = x;
 }
 
 static void withhold(const Shape *shape, const Rows *rows, int64_t i) {
@@ -240,17 +234,16 @@ static int64_t fill_buffer(Bench *b, Slot *slot, const Rows *rows, const int64_t
 /* Rows of a sensor with a model; stops early where its owner must act. */
 static int64_t score_rows(Bench *b, Slot *slot, const Rows *rows, const int64_t *order,
                           int64_t count, uint8_t *event) {
-    Model model, older;
+    Model model;
     Core core;
     Kept kept = {0};
     model_view(&b->shape, (char *)slot->model, &model);
-    if (slot->second) model_view(&b->shape, (char *)slot->second, &older);
     core_view(&b->shape, (char *)slot->core, &core);
     if (slot->ring) kept_view(&b->shape, (char *)slot->ring, &kept);
     read_measured(&b->shape, &core, b->measured);
     for (int64_t i = 0; i < count; i++) {
         float x;
-        score_row(b, &model, slot->second ? &older : NULL, &core, rows, order[i], &x);
+        score_row(b, &model, &core, rows, order[i], &x);
         if (slot->ring) {
             const int64_t at = slot->rows % KEPT;
             keep_values(&b->shape, &kept, at, rows->values + order[i] * b->shape.channels);

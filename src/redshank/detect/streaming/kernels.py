@@ -22,7 +22,9 @@ PARTS = 8
 VIEWS = 12
 DISTRUST = np.uint16(0x8000)
 """Top bit of stored evidence: the row was itself an anomaly."""
-STORED = np.float32(4096)
+STOOD_OUT = np.uint16(0x4000)
+"""The bit below it: the row stood out in the first pass of the present fit."""
+STORED = np.float32(2048)
 """Fixed point of stored evidence."""
 
 SLOT = np.dtype(
@@ -31,7 +33,6 @@ SLOT = np.dtype(
         ("fitted_at", np.int64),
         ("buffer", np.uint64),
         ("model", np.uint64),
-        ("second", np.uint64),
         ("core", np.uint64),
         ("ring", np.uint64),
         ("fits", np.int64),

@@ -8,11 +8,18 @@ from numpy.typing import NDArray
 from redshank.core.batch import Bytes, Floats, Singles, Times
 from redshank.detect.streaming import kernels
 from redshank.detect.streaming.fit import fit
-from redshank.detect.streaming.kernels import DISTRUST, FIRST_FIT, KEPT, STORED, Layout
+from redshank.detect.streaming.kernels import (
+    DISTRUST,
+    FIRST_FIT,
+    KEPT,
+    STOOD_OUT,
+    STORED,
+    Layout,
+)
 from redshank.detect.streaming.scores import StreamingSettings
 
-LAST_FIT = 4
-"""Fits of a sensor that starts from nothing."""
+LAST_FIT = 7
+"""Passes of a sensor that starts from nothing: the first fit, and two for each of three later."""
 _HALF_LARGEST = 65504.0
 
 
@@ -48,7 +55,7 @@ def _fit_usual(
     """
     trusted = np.ones(len(values), np.bool_)
     evidence = fit(shape, settings, model, values, trusted, measured)
-    usual = ~_outstanding(evidence, settings)
+    usual = ~_outstanding(evidence, settings.outstanding, settings)
     if usual.all():
         return evidence
     model[:] = 0
@@ -83,24 +90,49 @@ def fit_first(
         (np.where(missing, 0, values) - kept.mean) * kept.scale, -_HALF_LARGEST, _HALF_LARGEST
     )
     kept.values[:FIRST_FIT] = np.where(missing, np.nan, normal)
-    kept.evidence[:FIRST_FIT] = np.minimum(evidence * STORED, 0x7FFF).astype(np.uint16)
+    kept.evidence[:FIRST_FIT] = np.minimum(evidence * STORED, STOOD_OUT - 1).astype(np.uint16)
 
 
 def refit(
-    shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, ring: Bytes, rows: int
-) -> None:
-    """A later model, from the rows in the ring; the alarm stage goes on, half as sure.
+    shape: Layout,
+    settings: StreamingSettings,
+    model: Bytes,
+    core: Bytes,
+    ring: Bytes,
+    rows: int,
+    second: bool,
+) -> bool:
+    """A later model, from the rows in the ring, in two passes at different rows of the stream.
 
-    It cannot start anew on these rows: to a model that has seen them they look too calm.
+    The first notes which rows stand out under the new model, the second leaves them out. Two at
+    once would hold a batch up for twice as long.
+
+    The alarm stage goes on, half as sure. It cannot start anew on these rows: to a model that has
+    seen them they look too calm.
+
+    Args:
+        rows: seen so far.
+        second: this is the second pass.
+
+    Returns:
+        Whether a second pass is wanted.
     """
     kept = _Kept(shape, ring)
     at = np.arange(max(0, rows - KEPT), rows) % KEPT
+    if not second:
+        kept.evidence[at] &= ~STOOD_OUT
+    marks = kept.evidence[at]
+    past = (marks & (STOOD_OUT - 1)).astype(np.float32) / STORED
+    trusted = _trusted((marks & (DISTRUST | STOOD_OUT)) == 0, past, settings)
     values = kept.values[at].astype(np.float64) / kept.scale + kept.mean
-    past = (kept.evidence[at] & ~DISTRUST).astype(np.float32) / STORED
-    trusted = _trusted((kept.evidence[at] & DISTRUST) == 0, past, settings)
-    measured = kernels.levels(shape, core, values[:0])
-    fit(shape, settings, model, values, trusted, measured)
+    model[:] = 0
+    evidence = fit(shape, settings, model, values, trusted, kernels.levels(shape, core, values[:0]))
+    if second:
+        return False
     kernels.renew(core)
+    out = _outstanding(evidence, settings.outstanding_later, settings)
+    kept.evidence[at[out]] |= STOOD_OUT
+    return bool(out.any())
 
 
 class _Kept:
@@ -114,9 +146,9 @@ class _Kept:
         self.evidence = np.frombuffer(ring, np.uint16, KEPT, 16 * c + 2 * KEPT * c)
 
 
-def _outstanding(evidence: Singles, settings: StreamingSettings) -> NDArray[np.bool_]:
+def _outstanding(evidence: Singles, above: float, settings: StreamingSettings) -> NDArray[np.bool_]:
     """(n,) rows around evidence far above what most of a history has."""
-    out = evidence > settings.outstanding * np.quantile(evidence, 1 - settings.most_outstanding)
+    out = evidence > above * np.quantile(evidence, 1 - settings.most_outstanding)
     around = np.ones(2 * settings.around + 1)
     marks: NDArray[np.bool_] = np.convolve(out, around)[settings.around : -settings.around] > 0
     return marks

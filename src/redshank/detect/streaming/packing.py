@@ -14,8 +14,8 @@ from redshank.detect.streaming import kernels
 from redshank.detect.streaming.kernels import FIRST_FIT, KEPT, Layout
 
 _MAGIC = b"RSE1"
-_HEADER = struct.Struct("<4sHHqqq5I")
-BLOCKS = ("buffer", "model", "second", "core", "ring")
+_HEADER = struct.Struct("<4sHHqqq4I")
+BLOCKS = ("buffer", "model", "core", "ring")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _pieces(shape: Layout, rows: int, name: str) -> list[slice]:
         kept, values = min(rows, KEPT), 16 * c
         evidence = values + 2 * c * KEPT
         return [slice(0, values + 2 * c * kept), slice(evidence, evidence + 2 * kept)]
-    return [slice(0, shape.model_bytes if name in ("model", "second") else shape.core_bytes)]
+    return [slice(0, shape.model_bytes if name == "model" else shape.core_bytes)]
 
 
 def _size(pieces: list[slice]) -> int:

@@ -16,7 +16,7 @@ from redshank.detect.streaming.arena import Arena
 from redshank.detect.streaming.kernels import FIRST_FIT, SLOT
 from redshank.detect.streaming.scores import Scores, StreamingSettings
 
-_FIT_DUE, _OPINION_ENDS, _BUFFER_FULL = 1, 2, 3
+_BUFFER_FULL = 2
 _ROOMS = (16, 64, FIRST_FIT)
 
 
@@ -47,10 +47,8 @@ class StreamingPool:
         self.channels = channels
         self.settings = settings or StreamingSettings()
         self._shape = kernels.layout(channels)
-        models = Arena(self._shape.model_bytes)
         self._arenas = {
-            "model": models,
-            "second": models,
+            "model": Arena(self._shape.model_bytes),
             "core": Arena(self._shape.core_bytes),
             "ring": Arena(self._shape.ring_bytes),
         }
@@ -200,7 +198,7 @@ class StreamingPool:
 
     def state_bytes(self) -> int:
         """Bytes of all arrays, with what is allocated ahead."""
-        arenas = {*self._arenas.values(), *self._buffers.values()}
+        arenas = (*self._arenas.values(), *self._buffers.values())
         held = sum(arena.nbytes() for arena in arenas)
         return held + self._table.nbytes + self._alive.nbytes
 
@@ -221,8 +219,6 @@ class StreamingPool:
         """Do what the kernel cannot: it asks for memory, or for a fit."""
         if why == _BUFFER_FULL:
             self._widen_buffer(slot)
-        elif why == _OPINION_ENDS:
-            self._release(slot, "second")
         else:
             self._fit(slot)
 
@@ -240,23 +236,22 @@ class StreamingPool:
         else:
             self._refit(slot)
         self._table["fitted_at"][slot] = self._table["rows"][slot]
-        self._table["fits"][slot] += 1
 
     def _fit_first(self, slot: int) -> None:
         model, core, ring = (self._allocate(slot, name) for name in ("model", "core", "ring"))
         learning.fit_first(
             self._shape, self.settings, model, core, ring, self._block(slot, "buffer")
         )
+        self._table["fits"][slot] = 1
         self._release(slot, "buffer")
 
     def _refit(self, slot: int) -> None:
-        self._release(slot, "second")
-        self._table["second"][slot] = self._table["model"][slot]
-        model = self._allocate(slot, "model")
-        core, ring = self._block(slot, "core"), self._block(slot, "ring")
-        rows = int(self._table["rows"][slot])
-        learning.refit(self._shape, self.settings, model, core, ring, rows)
-        if self._table["fits"][slot] + 1 >= learning.LAST_FIT:
+        model, core, ring = (self._block(slot, name) for name in ("model", "core", "ring"))
+        row = self._table[slot]
+        rows, second = int(row["rows"]), row["fits"] % 2 == 0
+        again = learning.refit(self._shape, self.settings, model, core, ring, rows, second)
+        row["fits"] += 1 if second or again else 2
+        if row["fits"] >= learning.LAST_FIT:
             self._release(slot, "ring")
 
     def _make_buffers(self, slots: Ints) -> None:

@@ -49,9 +49,10 @@ class StreamingSettings:
         energy: part of the variance of the windows that their subspace keeps, 0 to 1.
         long_run: rows of raised evidence after which a run is left out of later fits.
         most_masked: part of the history that may be left out, 0 to 1.
-        most_outstanding: part of a first history that may be anomalous, 0 to 1.
-        outstanding: evidence from which rows of it are taken to be so, in units of the evidence
-            that the other rows stay below.
+        most_outstanding: part of a history that may be anomalous, 0 to 1.
+        outstanding: evidence from which rows of a first one are taken to be so, in units of the
+            evidence that the other rows stay below.
+        outstanding_later: the same for later fits, whose rows have been looked through already.
         around: rows on both sides of them that are left out as well.
     """
 
@@ -61,6 +62,7 @@ class StreamingSettings:
     most_masked: float = 0.75
     most_outstanding: float = 0.1
     outstanding: float = 1.5
+    outstanding_later: float = 2.0
     around: int = 10
 
 
