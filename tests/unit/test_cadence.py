@@ -48,6 +48,12 @@ def test_a_silence_becomes_rarer_with_time():
     assert rates[-1] < 0.01
 
 
+def test_a_young_sensor_may_have_outages_that_did_not_happen_yet():
+    young, old = steady(1), steady(40)
+    an_hour = [seen(learned(time), time[-1], HOUR)["silence"] for time in (young, old)]
+    assert an_hour[0] > 0.1 > 10 * an_hour[1]
+
+
 def test_readings_that_are_older_than_the_newest_change_nothing():
     time = steady(1)
     cadence = learned(time)

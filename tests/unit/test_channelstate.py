@@ -99,6 +99,13 @@ def test_a_channel_that_never_varied_is_stuck_only_if_it_is_known_to_move():
     assert rate[300] > 1 > rate[2000]
 
 
+def test_a_channel_that_mostly_rests_is_called_stuck_at_its_first_long_rest_only():
+    rests = [np.r_[np.full(400, 21.0), np.full(3, 21.5)] for _ in range(4)]
+    rate, _ = flat_rates(np.concatenate(rests))
+    lowest = [part.min() for part in rate.reshape(4, -1)]
+    assert lowest[0] < 1 < 5 < min(lowest[1:])
+
+
 def test_long_rests_that_come_every_day_become_normal():
     rng = np.random.default_rng(2)
     days = [np.r_[rng.normal(size=900).round(1), np.full(540, 100.0)] for _ in range(40)]

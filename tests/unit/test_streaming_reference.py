@@ -10,7 +10,9 @@ from redshank.detect.streaming import StreamingPool, StreamingSettings, kernels,
 PARTS = ("V", "Q", "S", "X", "F", "M")
 ADDS = {"L": 0.6, "A": 0.4}
 WEIGHT = {"V": 2, "Q": 1, "S": 1, "X": 1, "F": 1, "M": 1}
-SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.02, 0.06, 0.2, 0.32, 0.25, 0.15)
+SHAPES, PRIOR = (0.35, 0.5, 0.75, 1, 1.5, 2), (0.002, 0.01, 0.1, 0.4, 0.3, 0.188)
+PRIOR_PEAKS = 3
+FROM = (-5.3, -1.45, 2.35, 3.25)
 
 
 def widened(halves):
@@ -172,14 +174,14 @@ class SlowTrack:
         weight = self.peaks[used]
         log_share, self.spread = [], []
         for k, prior in zip(SHAPES, PRIOR, strict=True):
-            b = 4 * 0.3**k
+            b = PRIOR_PEAKS * 0.3**k
             self.spread.append(b + (weight * excess**k).sum())
             log_share.append(
                 math.log(prior)
                 + mass * math.log(k)
                 + (k - 1) * (weight * np.log(excess)).sum()
-                + 4 * math.log(b)
-                - (4 + mass) * math.log(self.spread[-1])
+                + PRIOR_PEAKS * math.log(b)
+                - (PRIOR_PEAKS + mass) * math.log(self.spread[-1])
             )
         share = np.exp(np.array(log_share) - max(log_share))
         self.share = share / share.sum()
@@ -190,7 +192,7 @@ class SlowTrack:
         if level <= self.start:
             return self.mass + self.peaks[int(math.log(level) / 0.065) : self.first].sum() + 0.5
         tail = sum(
-            share * (1 + (level - self.start) ** k / spread) ** -(4 + self.mass)
+            share * (1 + (level - self.start) ** k / spread) ** -(PRIOR_PEAKS + self.mass)
             for share, k, spread in zip(self.share, SHAPES, self.spread, strict=True)
         )
         return (self.mass + 0.5) * tail
@@ -203,7 +205,7 @@ class SlowStage:
         self.body = np.zeros(96)
         for x in history:
             self.add(x, min(1, 400 / len(history)))
-        self.gathered = self.trusted = self.memory = 0.0
+        self.gathered = self.trusted = self.informed = self.memory = 0.0
         self.quantiles()
         self.tracks = [SlowTrack(), SlowTrack()]
         self.rows = self.open_rows = self.quiet = 0
@@ -225,10 +227,10 @@ class SlowStage:
 
     def quantiles(self):
         self.mid = self.quantile(0.5)
-        part = self.trusted / (self.trusted + 15000)
+        part = self.trusted / (self.trusted + 30000)
         fast, slow = (max(self.quantile(q) - self.mid, 0.05) for q in (0.95, 0.985))
         self.fast_span = 0.4 ** (1 - part) * fast**part
-        self.slow_span = 0.5 ** (1 - part) * slow**part
+        self.slow_span = 0.4 ** (1 - part) * slow**part
 
     def row(self, x):
         self.memory = max(x, self.memory + 0.01 * (x - self.memory))
@@ -246,16 +248,18 @@ class SlowStage:
             self.follow(track, level, nominal)
         if self.rows % 64 == 0:
             self.trusted *= 1 - 64 / 17000
+            self.informed *= 1 - 64 / 17000
             for track in self.tracks:
                 track.peaks *= 1 - 64 / 17000
                 track.refresh()
         if not self.open_rows:
             self.add(x, 0.3 if nominal < 5 else 1.0)
             self.trusted += 1
-        return (x + self.memory) / 2, fleet(nominal)
+            self.informed += 0.1 if x < 0.02 else 1
+        return (x + self.memory) / 2, at_age(fleet(nominal), self.informed)
 
     def settle(self, x, nominal):
-        if nominal <= 0.5:
+        if nominal <= 0.3:
             self.quiet = 0
             if not self.open_rows:
                 self.open_rows, self.recent = 1, []
@@ -292,16 +296,22 @@ class SlowStage:
         elif track.below is not None:
             track.below += 1
             if track.below >= 8:
-                weight = min(max(self.trusted / 8640, 0.25), 1) if track.lowest < 0.5 else 1
+                weight = min(max(self.trusted / 8640, 0.1), 1) if track.lowest < 0.3 else 1
                 track.peaks[min(int(math.log(track.top) / 0.065), 63)] += weight
                 track.below = None
 
 
 def fleet(nominal):
-    points = [(0.015, 0.1), (0.45, 1), (8.2, 10), (20, 19)]
+    points = [(math.exp(at), to) for at, to in zip(FROM, (0.1, 1, 10, 19), strict=True)]
     k = sum(nominal >= at for at, _ in points[1:3])
     (a, b), (c, d) = points[k : k + 2]
     return math.exp(math.log(b) + math.log(nominal / a) * math.log(d / b) / math.log(c / a))
+
+
+def at_age(rate, informed):
+    """Rare rates of a young sensor are not as rare as they look."""
+    known = (informed / 250) ** 2
+    return rate if rate >= 10 else 10 * (rate / 10) ** (known / (1 + known))
 
 
 def sensor(channels, rows, seed):

@@ -24,6 +24,7 @@
 /* pauses */
 #define PAUSE 1.5f
 #define PAUSE_TAIL 1.0f
+#define UNSEEN 0.25f /* pauses of a kind that has not come yet, in the time that it is known */
 /* stutter; intervals in medians */
 #define SHORTEST 0.75f
 #define LONGEST 12.0f
@@ -47,6 +48,19 @@ static void count(uint16_t *bins, float length, int twice) {
 static float per_month(const cadence_state *s, const uint16_t *bins, float length, float tail) {
     if (s->rows < LEAST_ROWS || s->days <= 0.0f) return INFINITY;
     return lengths_beyond(bins, BINS, length, tail) * MONTH_DAYS / s->days;
+}
+
+static float longest(const uint16_t *bins) {
+    int k = BINS - 1;
+    while (k > 0 && !bins[k]) k--;
+    return exp2f((float)k / 2.0f);
+}
+
+/* However steep the tail of lost readings is, a sensor that is known for days may have outages that did
+ * not happen yet. Beyond the longest pause so far they are taken to be as rare as they are long. */
+static float silence_rate(const cadence_state *s, float length) {
+    float seen = per_month(s, s->pauses, length, PAUSE_TAIL);
+    return fmaxf(seen, UNSEEN * MONTH_DAYS / s->days * fminf(longest(s->pauses) / length, 1.0f));
 }
 
 /* --- outside the usual times --- */
@@ -208,7 +222,7 @@ API void rs_attendance(int64_t n, const int32_t *slot, const int64_t *quiet, con
         a->interval = expf(s->log_median);
         double due = due_between(s, quiet[i] + shift[i], now[i] + shift[i]);
         float length = (float)due / a->interval;
-        if (length > 2.0f) a->silence = per_month(s, s->pauses, length, PAUSE_TAIL);
+        if (length > 2.0f) a->silence = silence_rate(s, length);
         a->stutter = stutter_rate(s);
         a->since = s->since;
         a->came = (float)s->came;

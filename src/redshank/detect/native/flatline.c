@@ -23,8 +23,8 @@
 
 #define MOVES 0 /* known never to rest */
 
-/* What is assumed of a channel that is known to move, until LEAST_RUNS of its runs are counted:
- * rests of 4, 16 and 64 rows; one that stands still from the start is stuck after about a day. */
+/* What is assumed of a channel that is known to move, beside its own runs, until LEAST_RUNS of them are
+ * counted: rests of 4, 16 and 64 rows; one that stands still from the start is stuck after about a day. */
 static const uint16_t ASSUMED[BINS] = {[4] = 16, [8] = 12, [12] = 4};
 
 typedef struct {
@@ -48,6 +48,14 @@ static float total_runs(const flat_state *state) {
     float total = 0.0f;
     for (int k = 0; k < BINS; k++) total += 0.5f * (float)state->twice[k];
     return total;
+}
+
+/* Expected number of runs at least as long as this one among those so far. */
+static float longer_runs(const flat_state *state, int known) {
+    uint16_t twice[BINS];
+    if (known) return lengths_beyond(state->twice, BINS, (float)state->run, PRIOR_TAIL);
+    for (int k = 0; k < BINS; k++) twice[k] = (uint16_t)(state->twice[k] + ASSUMED[k]);
+    return lengths_beyond(twice, BINS, (float)state->run, PRIOR_TAIL);
 }
 
 /* rate: (n, c) per MONTH_ROWS rows, INFINITY where nothing can be said;
@@ -82,8 +90,7 @@ API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *
             if (state->run < LEAST_RUN || state->rows < LEAST_ROWS) continue;
             int known = total_runs(state) >= LEAST_RUNS;
             if (rests[j] != MOVES && (value == 0.0 || !known)) continue;
-            const uint16_t *twice = known ? state->twice : ASSUMED;
-            *r = MONTH_ROWS * lengths_beyond(twice, BINS, (float)state->run, PRIOR_TAIL) / state->rows;
+            *r = MONTH_ROWS * longer_runs(state, known) / state->rows;
             if (*r < learn_above) state->unusual = 1;
         }
     }

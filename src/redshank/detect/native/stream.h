@@ -71,7 +71,7 @@ typedef struct {
     uint16_t old_body[BODY];
     uint8_t recent[BODY];
     Track track[2];
-    float body_mass, recent_mass, mid, fast_span, slow_span, gathered, trusted, memory, old_high;
+    float body_mass, informed, mid, fast_span, slow_span, gathered, trusted, memory, old_high;
     int32_t rows, open_rows, quiet_rows, returning; /* open_rows 0: closed; returning -1: none */
 } Stage;
 

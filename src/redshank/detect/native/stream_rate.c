@@ -13,24 +13,28 @@
 #define STEP .065f         /* of a peak bin, in logs */
 #define PEAK_MEMORY 17000.0f
 #define FAST_UNIT .4f      /* of evidence, where nothing is known of a sensor yet */
-#define SLOW_UNIT .5f
+#define SLOW_UNIT .4f
 #define LEAST_UNIT .05f
-#define OWN_UNIT 15000.0f  /* rows after which half of the unit is the sensor's own */
+#define OWN_UNIT 30000.0f  /* rows after which half of the unit is the sensor's own */
 #define TOP 25.0f          /* peaks that make the tail */
 #define ENDS 8             /* rows below the base level that end an incident on a track */
-#define LEAST_COUNT .25f   /* of a peak that opened it: counted in full, a fault hides the next */
+#define LEAST_COUNT .1f    /* of a peak that opened it: counted in full, a fault hides the next */
 #define OUTLIVED .5f       /* of what is remembered, when a later model takes over */
-#define STRONG .5f         /* nominal rate that opens the internal incident */
+#define STRONG .3f         /* nominal rate that opens the internal incident */
 #define CLOSES 20
 #define REGIME 400         /* rows open: a new regime */
 #define RECENT 125         /* its latest rows make the new body */
 #define RETURNS 60
 #define RELEASE .01f       /* of the memory term */
 #define SAVED 64.0f        /* fixed point of a body that is put aside */
+#define RESTING .02f       /* evidence of a row in which nothing happened */
+#define REST_TELLS .1f     /* so much of what another row tells */
+#define YOUNG 250.0f       /* telling rows with which a rare rate is half known, in logs */
+#define FREQUENT 10.0f     /* a rate that is known at any age */
 
 static const float SHAPE[SHAPES] = {.35f, .5f, .75f, 1, 1.5f, 2};
-static const float PRIOR[SHAPES] = {.02f, .06f, .2f, .32f, .25f, .15f};
-#define PRIOR_PEAKS 4.0f
+static const float PRIOR[SHAPES] = {.002f, .01f, .1f, .4f, .3f, .188f};
+#define PRIOR_PEAKS 3.0f
 #define PRIOR_EXCESS .3f /* their size, in units */
 
 static float quantile(const Stage *s, float part) {
@@ -132,11 +136,19 @@ static float expected(const Track *t, float level, float rows) {
 
 /* Nominal to measured rate, the same for all sensors: log-log linear between four points. */
 static float fleet_curve(float nominal) {
-    static const float from[4] = {-4.199705f, -0.798508f, 2.104134f, 2.995732f};
+    static const float from[4] = {-5.3f, -1.45f, 2.35f, 3.25f};
     static const float to[4] = {-2.302585f, 0, 2.302585f, 2.944439f};
     const float at = logf(nominal > 1e-12f ? nominal : 1e-12f);
     const int k = at < from[1] ? 0 : (at < from[2] ? 1 : 2);
     return expf(to[k] + (at - from[k]) * (to[k + 1] - to[k]) / (from[k + 1] - from[k]));
+}
+
+/* How far beyond the few rows of a young sensor rates go is assumed, not known, and its model is a
+ * rough one: what looks rare came far more often in young sensors of all kinds. */
+static float at_age(float rate, float informed) {
+    if (rate >= FREQUENT) return rate;
+    const float age = informed / YOUNG, known = age * age / (1 + age * age);
+    return FREQUENT * powf(rate / FREQUENT, known);
 }
 
 void stage_clear(Stage *s) {
@@ -228,6 +240,13 @@ static void forget(Stage *s, float keep) {
         refresh_tail(&s->track[k]);
     }
     s->trusted *= keep;
+    s->informed *= keep;
+}
+
+/* One more row to go by; a channel that mostly rests shows little of how its moves look. */
+static void trust(Stage *s, float evidence) {
+    s->trusted += 1;
+    s->informed += evidence < RESTING ? REST_TELLS : 1;
 }
 
 /* A later model judges from now on: incidents under the one before count for less. */
@@ -261,8 +280,8 @@ float stage_row(Stage *s, float evidence, float *rate) {
     if (s->rows % TAIL_REFRESH == 0) forget(s, 1 - TAIL_REFRESH / PEAK_MEMORY);
     if (!s->open_rows) {
         add_body(s, evidence, nominal < 5 ? .3f : 1.0f);
-        s->trusted += 1;
+        trust(s, evidence);
     }
-    *rate = fleet_curve(nominal);
+    *rate = at_age(fleet_curve(nominal), s->informed);
     return .5f * (evidence + s->memory);
 }

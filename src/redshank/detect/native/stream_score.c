@@ -8,7 +8,7 @@
 #define STORED 2048.0f     /* fixed point of the evidence that is kept for later fits, */
 #define EVIDENCE 0x3fffu   /* in 14 bits; above them, whether the row stood out in a fit, */
 #define DISTRUST 0x8000u   /* and whether it was itself an anomaly */
-#define DOUBTED .5f        /* rate from which it counts as one */
+#define DOUBTED 1.0f       /* rate from which it counts as one */
 
 enum { GOES_ON = 0, FIT_DUE = 1, BUFFER_FULL = 2 };
 enum { CAUSES_S = 3, CAUSES_F = 5, CAUSES_X = 7, CAUSES_M = 8 };
