@@ -142,10 +142,15 @@ def _wildest(series: Series, span: Span) -> tuple[int, int]:
 
 
 def _wilder(series: Series, opened: int, hour: tuple[int, int]) -> float | None:
-    """Logarithm of how much larger a channel's steps were in an hour than before the incident."""
+    """Logarithm of how much larger a channel's steps were in an hour than in those of a day before.
+
+    The median hour counts: where an incident opens late, the last ones are as wild.
+    """
     now = _roughness(_between(series, *hour))
-    before = _roughness(_between(series, opened - 6 * HOUR, opened - HOUR))
-    return None if now is None or before is None else float(np.log(now / before))
+    hours = range(opened - DAY - HOUR, opened - HOUR, HOUR)
+    each = [_roughness(_between(series, start, start + HOUR)) for start in hours]
+    before = [one for one in each if one is not None]
+    return None if now is None or not before else float(np.log(now / np.median(before)))
 
 
 def _roughness(values: Floats) -> float | None:
