@@ -5,7 +5,7 @@ import pytest
 
 from redshank.core.clock import HOUR, MINUTE, SECOND
 from redshank.core.records import ChannelInfo, Evidence, Flag, SensorInfo
-from redshank.detect.channelstate import RECENT_ROWS
+from redshank.detect.channelstate import RECENT_HOURS, RECENT_ROWS
 from redshank.detect.streaming import Cause
 from redshank.pipeline.explain import duration, odds, text, title
 from redshank.pipeline.faults import Findings, kind, origin
@@ -25,7 +25,8 @@ def course(*rows, before=20.0, usual=0.1):
     """A channel that stood around a level, and what it did since the incident opened."""
     calm = before + usual * np.resize([0.0, 1.0], RECENT_ROWS)
     rows = np.array(rows, float)
-    return Course(calm, rows[:HEAD_ROWS], np.empty(0), rows[:: -(-len(rows) // 64)], usual)
+    levels = np.full(RECENT_HOURS + 1, np.nan)
+    return Course(calm, rows[:HEAD_ROWS], np.empty(0), rows[:: -(-len(rows) // 64)], usual, levels)
 
 
 def wild(level, size, rows=30):
