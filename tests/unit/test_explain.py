@@ -76,6 +76,9 @@ def test_a_missing_value_is_called_so():
     assert "no value" in title(shift, INFO)
 
 
+FRACTION = Evidence("humidity", "%", 1, 0.8, 84, 71, 93)
+
+
 def temperature(value, share=1.0):
     return Evidence("temperature", "°C", share, value, 20.0, 18.0, 22.0)
 
@@ -85,6 +88,7 @@ def temperature(value, share=1.0):
     [
         ("wrong unit", found(Cause.EXTREME, temperature(68), flags={Flag.UNIT: 90})),
         ("wrong unit", found(Cause.SHAPE, temperature(68), course=course(*wild(68, 0.18)))),
+        ("wrong unit", found(Cause.FREEZE, FRACTION, course=course(*wild(0.8, 0.001), before=80))),
         ("dropout", found(Cause.EXTREME, temperature(-127), flags={Flag.SENTINEL: 3})),
         ("spike", found(Cause.FORECAST, temperature(40), course=course(40, 40, 20, 20.1, 20))),
         ("level shift", found(Cause.SHAPE, temperature(40), course=course(*wild(40, 0.1)))),

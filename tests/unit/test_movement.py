@@ -101,6 +101,13 @@ def test_a_drift_found_when_it_is_far_on_or_over_is_told_by_the_hours_before(ope
     assert movement(late, WIDTH) == "drift"
 
 
+def test_a_peak_on_the_way_of_a_drift_is_no_spike():
+    course = np.linspace(0, 6, 400)
+    course[310:312] += 1.5
+    late = channel(course, opening=300, before=2340, hourly=60)
+    assert movement(late, WIDTH) == "drift"
+
+
 def test_a_level_shift_found_hours_later_is_told_by_the_hours_before():
     shifted = channel(np.full(360, 6.0), opening=300, before=2640, hourly=60)
     assert movement(shifted, WIDTH) == "level shift"

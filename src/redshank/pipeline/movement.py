@@ -68,11 +68,11 @@ def movement(course: Course, width: float) -> Movement:
     rows, base, usual = around(course)
     if not len(rows):
         return "none"
-    if is_spike(np.concatenate([rows, there(course.after)]), base, usual):
-        return "spike"
     gone = departure(course.levels)
     if abs(gone.way) < GONE * width:
         gone = Departure(0.0, 0.0)
+    if is_spike(np.concatenate([rows, there(course.after)]), base, usual, abs(gone.way)):
+        return "spike"
     base -= gone.way
     way = max(farthest(rows, base), farthest(there(course.course), base))
     step = step_away(rows, base if gone.way else None)
@@ -231,11 +231,14 @@ def _steps_fit(rows: Floats, factor: float, usual: float) -> bool:
     return after < min(before, log(FAR_OFF))
 
 
-def is_spike(rows: Floats, base: float, usual: float) -> bool:
-    """Whether few rows in a line went far away from those before, and those behind are back."""
+def is_spike(rows: Floats, base: float, usual: float, gone: float) -> bool:
+    """Whether few rows in a line went far away from those before, and those behind are back.
+
+    Farther than the channel had gone from its level already, or they are only part of that.
+    """
     away = np.abs(rows - base)
     far = np.flatnonzero(away > away.max() / 2)
-    if not len(far) or float(away.max()) <= HIGH * usual:
+    if not len(far) or float(away.max()) <= max(HIGH * usual, gone):
         return False
     return int(far[0]) >= WINDOW and int(far[-1] - far[0]) < SPIKE_ROWS
 
