@@ -12,7 +12,8 @@ healthy readings in no alarm within the 90 % band.
 
 Origin: changes in one sensor of a site, which are faults, and in all of them, which are events,
 through the writer and the store. Sites are four simulated sensors, and real boxes of which four
-weeks stand for four neighbours: with other weather, so neighbours are less alike than real ones.
+weeks stand for four neighbours: once as they are, in other weather, so that neighbours are less
+alike than real ones, and once with most of their weather in common (what goes from hour to hour).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from rich.table import Table
 
 import common
 from kinds_faults import KINDS, Fault, Series, drawn, injected, real, simulated
-from kinds_origin import judgements, weeks
+from kinds_origin import Judgement, in_one_weather, judgements, weeks
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.queries import Recovery
@@ -244,25 +245,53 @@ def arrivals(series: Series, fault: Fault, first: int, end: int) -> Iterator[tup
 
 def origins(args: argparse.Namespace) -> tuple[dict[str, Any], Table]:
     """Fault or event: told of changes in one sensor of a site, and in all of them."""
-    sites = [(f"real: {one.sensor_id} in four weeks", weeks(one)) for one in real(args.folder, 120)]
-    sites += [("simulated sensebox", list(simulated("sensebox", args.seed, 12, every=5)))]
     figures: dict[str, Any] = {}
-    title = "sensor fault or real event, three neighbours"
-    table = Table("site", "found", "right", "accuracy", "called", title=title)
-    for name, site in sites:
-        if len(site) < 4:
-            continue
+    table = Table(
+        "site", "of one", "right", "of all", "right", "accuracy", "called",
+        title="sensor fault or real event, three neighbours; accuracy is the mean of both",
+    )  # fmt: skip
+    every: dict[str, list[Judgement]] = {}
+    for group, name, site in sites(args):
         seeds = range(args.seed, args.seed + args.sites)
         told = [one for seed in seeds for one in judgements(site, seed) if one.neighbours >= 3]
-        right = sum(one.origin == ("event" if one.shared else "sensor") for one in told)
-        called = Counter(f"{'all' if x.shared else 'one'} {x.kind}: {x.origin}" for x in told)
-        figures[name] = {"found": len(told), "right": right, "called": called}
-        listed = ", ".join(f"{n} {what}" for what, n in sorted(called.items()))
-        share = ratio(right, len(told))
-        table.add_row(
-            name, str(len(told)), str(right), "–" if share is None else f"{share}", listed
-        )
+        every.setdefault(group, []).extend(told)
+        if told:
+            figures[name] = accuracy(told)
+    figures |= {f"all of {group}": accuracy(told) for group, told in every.items()}
+    for name, of in figures.items():
+        numbers = (of[x] for x in ("one", "one_right", "all", "all_right", "accuracy"))
+        called = ", ".join(f"{n} {what}" for what, n in sorted(of["called"].items()))
+        table.add_row(name, *("–" if x is None else str(x) for x in numbers), called)
     return figures, table
+
+
+def sites(args: argparse.Namespace) -> Iterator[tuple[str, str, Sequence[Series]]]:
+    """Groups of sites, names and sensors of those with three neighbours for each."""
+    for box in real(args.folder, 120):
+        site = weeks(box)
+        if len(site) == 4:
+            yield "other weather", f"{box.sensor_id}, other weather", site
+            yield "one weather", f"{box.sensor_id}, one weather", in_one_weather(site)
+    yield "simulated", "sensebox", list(simulated("sensebox", args.seed, 12, every=5))
+
+
+def accuracy(told: Sequence[Judgement]) -> dict[str, Any]:
+    """How many changes of one and of all were judged rightly, and what was said."""
+    right = {
+        shared: [
+            one.origin == ("event" if shared else "sensor") for one in told if one.shared == shared
+        ]
+        for shared in (False, True)
+    }
+    shares = [float(np.mean(some)) for some in right.values() if some]
+    return {
+        "one": len(right[False]),
+        "one_right": sum(right[False]),
+        "all": len(right[True]),
+        "all_right": sum(right[True]),
+        "accuracy": mean(shares),
+        "called": Counter(f"{'all' if x.shared else 'one'} {x.kind}: {x.origin}" for x in told),
+    }
 
 
 # --- figures ---

@@ -8,12 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from redshank.adapters.sources.simulator import Simulator
 from redshank.core.channels import canonical, quantity, sentinels, top
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND
+from redshank.core.columns import Columns, numbers, read_columns, times
 
 START = 1_700_006_400 * SECOND
 KINDS = (
@@ -85,7 +85,7 @@ def real(folder: Path | None, every: float) -> Iterator[Series]:
     or with a column for each channel.
     """
     for path in sorted((folder or Path(str(files("redshank.demo")))).glob("*.parquet")):
-        table = pq.read_table(path).to_pydict()
+        table = read_columns(path)
         long = "phenomenon" in table
         titles, time, values = _pivot(table) if long else _wide(table)
         mapped = [canonical(title, None) for title in titles]
@@ -111,23 +111,22 @@ def simulated(
         yield Series(name, batch.channels, batch.time[rows], batch.values[rows])
 
 
-def _pivot(table: Mapping[str, list[object]]) -> tuple[list[str], NDArray[np.int64], np.ndarray]:
+def _pivot(table: Columns) -> tuple[list[str], NDArray[np.int64], np.ndarray]:
     """Titles, times and values of a long table; what a box sent within a second is one row."""
-    stamp = np.array([str(t)[:-1] for t in table["createdAt"]], "datetime64[us]").astype(np.int64)
-    titles, column = np.unique(np.array(table["phenomenon"]), return_inverse=True)
+    stamp = times("createdAt", table["createdAt"])
+    titles, column = np.unique(np.array(table["phenomenon"].to_pylist()), return_inverse=True)
     order = np.argsort(stamp, kind="stable")
     stamp, column = stamp[order], column[order]
     row = np.cumsum(np.diff(stamp, prepend=stamp[0]) > SECOND)
     values = np.full((row[-1] + 1, len(titles)), np.nan)
-    values[row, column] = np.array(table["value"], float)[order]
+    values[row, column] = np.array(numbers("value", table["value"]))[order]
     return titles.tolist(), stamp[np.searchsorted(row, np.arange(row[-1] + 1))], values
 
 
-def _wide(table: Mapping[str, list[object]]) -> tuple[list[str], NDArray[np.int64], np.ndarray]:
+def _wide(table: Columns) -> tuple[list[str], NDArray[np.int64], np.ndarray]:
     titles = [name for name in table if name != "timestamp"]
-    stamps = [t.replace(tzinfo=None) for t in table["timestamp"]]  # type: ignore[attr-defined]
-    time = np.array(stamps, "datetime64[us]").astype(np.int64)
-    return titles, time, np.array([table[name] for name in titles], float).T
+    values = [np.array(numbers(name, table[name])) for name in titles]
+    return titles, times("timestamp", table["timestamp"]), np.column_stack(values)
 
 
 def _thinned(time: NDArray[np.int64], apart: int) -> NDArray[np.intp]:

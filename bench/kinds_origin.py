@@ -24,6 +24,10 @@ from redshank.pipeline.runner import Runner
 from redshank.wiring import described
 
 CHANGES = ("spike", "level shift", "drift", "noise")
+OF_ALL = 0.25
+"""Part of the changes that all sensors show; each of these brings up to four incidents."""
+OWN_WEATHER = 0.3
+"""Part of its own weather that a neighbour keeps; the rest is that of the site."""
 APART = 20 * HOUR
 """Event time from one change to the next; the longest lasts a day at most."""
 FIRST = 3 * DAY
@@ -79,13 +83,43 @@ def weeks(series: Series) -> list[Series]:
     return found
 
 
+def in_one_weather(site: Sequence[Series]) -> list[Series]:
+    """The sensors of a site as real neighbours are: most of the weather is that of the first.
+
+    What changes slower than from hour to hour counts as weather; the rest is each one's own.
+    """
+    first = site[0]
+    made = [first]
+    for series in site[1:]:
+        values = series.values.copy()
+        for column in range(len(series.channels)):
+            common = _weather(first, column, series.time)
+            values[:, column] += (1 - OWN_WEATHER) * (
+                common - _weather(series, column, series.time)
+            )
+        made.append(Series(series.sensor_id, series.channels, series.time, values))
+    return made
+
+
+def _weather(series: Series, column: int, at: np.ndarray) -> np.ndarray:
+    """Median of each hour, with straight lines between them."""
+    known = ~np.isnan(series.values[:, column])
+    time, values = series.time[known], series.values[known, column]
+    if not len(time):
+        return np.zeros(len(at))
+    cuts = np.flatnonzero(np.diff(time // HOUR)) + 1
+    hours = np.array([part.mean() for part in np.split(time, cuts)])
+    levels = np.array([np.median(part) for part in np.split(values, cuts)])
+    return np.interp(at, hours, levels)
+
+
 def drawn_changes(site: Sequence[Series], rng: np.random.Generator) -> Iterator[Change]:
-    """Changes one after another, about half of them in all sensors."""
+    """Changes one after another, some of them in all sensors."""
     begin, end = min(s.time[0] for s in site), max(s.time[-1] for s in site)
     names = sorted({name for series in site for name in series.channels})
     for time in range(begin + FIRST, end, APART):
         channel, kind = str(rng.choice(names)), str(rng.choice(CHANGES))
-        shared, seed = bool(rng.random() < 0.5), int(rng.integers(1 << 30))
+        shared, seed = bool(rng.random() < OF_ALL), int(rng.integers(1 << 30))
         faults = {}
         for series in site:
             row = int(np.searchsorted(series.time, time))

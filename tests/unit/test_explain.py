@@ -5,7 +5,7 @@ import pytest
 
 from redshank.core.clock import HOUR, MINUTE, SECOND
 from redshank.core.records import ChannelInfo, Evidence, Flag, SensorInfo
-from redshank.detect.channelstate import RECENT_ROWS
+from redshank.detect.channelstate import RECENT_HOURS, RECENT_ROWS
 from redshank.detect.streaming import Cause
 from redshank.pipeline.explain import duration, odds, text, title
 from redshank.pipeline.faults import Findings, kind, origin
@@ -25,7 +25,8 @@ def course(*rows, before=20.0, usual=0.1):
     """A channel that stood around a level, and what it did since the incident opened."""
     calm = before + usual * np.resize([0.0, 1.0], RECENT_ROWS)
     rows = np.array(rows, float)
-    return Course(calm, rows[:HEAD_ROWS], np.empty(0), rows[:: -(-len(rows) // 64)], usual)
+    levels = np.full(RECENT_HOURS + 1, np.nan)
+    return Course(calm, rows[:HEAD_ROWS], np.empty(0), rows[:: -(-len(rows) // 64)], usual, levels)
 
 
 def wild(level, size, rows=30):
@@ -75,6 +76,9 @@ def test_a_missing_value_is_called_so():
     assert "no value" in title(shift, INFO)
 
 
+FRACTION = Evidence("humidity", "%", 1, 0.8, 84, 71, 93)
+
+
 def temperature(value, share=1.0):
     return Evidence("temperature", "°C", share, value, 20.0, 18.0, 22.0)
 
@@ -84,6 +88,7 @@ def temperature(value, share=1.0):
     [
         ("wrong unit", found(Cause.EXTREME, temperature(68), flags={Flag.UNIT: 90})),
         ("wrong unit", found(Cause.SHAPE, temperature(68), course=course(*wild(68, 0.18)))),
+        ("wrong unit", found(Cause.FREEZE, FRACTION, course=course(*wild(0.8, 0.001), before=80))),
         ("dropout", found(Cause.EXTREME, temperature(-127), flags={Flag.SENTINEL: 3})),
         ("spike", found(Cause.FORECAST, temperature(40), course=course(40, 40, 20, 20.1, 20))),
         ("level shift", found(Cause.SHAPE, temperature(40), course=course(*wild(40, 0.1)))),

@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redshank.core.channels import other_units
+from redshank.core.clock import HOUR, MINUTE, SECOND
 from redshank.core.records import Evidence
-from redshank.detect.channelstate import RECENT_ROWS, Recent
+from redshank.detect.channelstate import RECENT_HOURS, RECENT_ROWS, Recent
 from redshank.pipeline.faults import moved
 from redshank.pipeline.movement import in_unit, movement, rest, was_in_unit
 from redshank.pipeline.trace import COURSE_POINTS, HEAD_ROWS, Trace
 
+START = 1_700_006_400 * SECOND
 NOISE = 0.1
 WIDTH = 2.0
 """Of the channel's band."""
 
 
-def channel(*parts, level=20.0, opening=40, before=200, seed=0):
+def channel(*parts, level=20.0, opening=40, before=200, seed=0, hourly=None):
     """A channel that is calm for ``before`` rows, then does as told; an incident opens somewhere.
 
     Args:
@@ -29,6 +31,7 @@ def channel(*parts, level=20.0, opening=40, before=200, seed=0):
         opening: rows between the beginning of its change and the incident; negative: none.
         before: calm rows.
         seed: of its noise.
+        hourly: rows of an hour, so that the hours before are known; None: they are not.
     """
     change = np.concatenate([np.atleast_1d(part) for part in parts])
     rng = np.random.default_rng(seed)
@@ -36,7 +39,11 @@ def channel(*parts, level=20.0, opening=40, before=200, seed=0):
     first = before + opening
     usual = np.abs(np.diff(rows[:before])).mean()
     known = rows[first - RECENT_ROWS : first, None].astype(np.float32)
-    trace = Trace.after(("x",), known, np.array([usual], np.float32))
+    levels = np.full((RECENT_HOURS + 1, 1), np.nan)
+    if hourly:
+        hours = rows[:first][-hourly * (RECENT_HOURS + 1) :].reshape(-1, hourly).mean(axis=1)
+        levels[-len(hours) :, 0] = hours
+    trace = Trace.after(("x",), known, np.array([usual], np.float32), levels)
     trace.take(("x",), rows[first:, None])
     return trace.of("x", len(rows) - first)
 
@@ -87,6 +94,31 @@ def test_a_drift_that_ends_at_once_stays_a_drift():
     assert movement(drifted, WIDTH) == "drift"
 
 
+@pytest.mark.parametrize("opening", [300, 420])
+def test_a_drift_found_when_it_is_far_on_or_over_is_told_by_the_hours_before(opening):
+    course = np.linspace(0, 6, 400), np.full(40, 6.0), np.zeros(60)
+    late = channel(*course, opening=opening, before=2640 - opening, hourly=60)
+    assert movement(late, WIDTH) == "drift"
+
+
+def test_a_peak_on_the_way_of_a_drift_is_no_spike():
+    course = np.linspace(0, 6, 400)
+    course[310:312] += 1.5
+    late = channel(course, opening=300, before=2340, hourly=60)
+    assert movement(late, WIDTH) == "drift"
+
+
+def test_a_level_shift_found_hours_later_is_told_by_the_hours_before():
+    shifted = channel(np.full(360, 6.0), opening=300, before=2640, hourly=60)
+    assert movement(shifted, WIDTH) == "level shift"
+
+
+def test_a_level_shift_of_what_is_restless_anyway_is_no_noise():
+    restless = wild(160, 0.5)
+    assert movement(channel(restless, opening=5), WIDTH) == "noise"
+    assert movement(channel(6.0 + restless, opening=5), WIDTH) == "level shift"
+
+
 def test_a_way_far_longer_than_its_noise_is_no_noise():
     rougher = wild(300, 0.6)
     assert movement(channel(rougher, opening=5), WIDTH) == "noise"
@@ -135,9 +167,10 @@ def test_a_trace_does_not_depend_on_batches_or_restarts(cuts, rows):
     values = np.random.default_rng(1).normal(size=(rows, 2))
     values[rows // 2 :, 1] = np.nan
     names, before = ("a", "b"), np.zeros((RECENT_ROWS, 2), np.float32)
-    whole = Trace.after(names, before, np.ones(2, np.float32))
+    past = before, np.ones(2, np.float32), np.ones((RECENT_HOURS + 1, 2), np.float32)
+    whole = Trace.after(names, *past)
     whole.take(names, values)
-    parts = Trace.after(names, before, np.ones(2, np.float32))
+    parts = Trace.after(names, *past)
     for piece in np.split(values, sorted(cut for cut in set(cuts) if cut < rows)):
         plain = {name: getattr(parts, name) for name in Trace.__slots__}
         parts = Trace.from_dict(orjson.loads(orjson.dumps(plain)))
@@ -168,21 +201,49 @@ def test_rows_before_an_incident_do_not_depend_on_batches(cuts):
     values = np.random.default_rng(2).normal(size=(100, 2))
     chosen = np.zeros(100, np.uint8)
     chosen[[0, 10, 50, 99]] = 1
-    whole = Recent().run(np.zeros(100, np.int64), values, chosen)
+    rows = np.zeros(100, np.int64), START + np.arange(100) * 20 * MINUTE, values, chosen, chosen
+    whole = Recent().run(*rows)
     kernel = Recent()
     edges = [0, *sorted(set(cuts)), 100]
-    parts = [
-        kernel.run(np.zeros(b - a, np.int64), values[a:b], chosen[a:b]) for a, b in pairwise(edges)
-    ]
+    parts = [kernel.run(*(column[a:b] for column in rows)) for a, b in pairwise(edges)]
     for one, pieces in zip(whole, zip(*parts, strict=True), strict=True):
         np.testing.assert_array_equal(one, np.concatenate(pieces))
+
+
+def hours_before(time, values, skip, row):
+    chosen = np.zeros(len(time), np.uint8)
+    chosen[row] = 1
+    rows = np.zeros(len(time), np.int64), START + time, values[:, None], chosen, skip
+    return Recent().run(*rows)[2][0, :, 0]
+
+
+def test_hours_before_an_incident_are_means_without_rows_of_incidents():
+    time = np.r_[np.arange(300), np.arange(600, 690)] * MINUTE
+    values = np.arange(390.0)
+    skip = np.zeros(390, np.uint8)
+    skip[[60, 240]] = 1
+    found = hours_before(time, values, skip, 380)
+    assert np.isnan(found[: RECENT_HOURS - 11]).all()
+    told = [29.5, 90.0, 149.5, 209.5, 270.0, *[np.nan] * 5, 329.5, 369.5]
+    np.testing.assert_array_equal(found[RECENT_HOURS - 11 :], told)
+
+
+def test_hours_are_forgotten_after_two_days():
+    time = np.arange(0, 60 * HOUR, HOUR)
+    none = np.zeros(len(time), np.uint8)
+    found = hours_before(time, np.arange(60.0), none, 59)
+    np.testing.assert_array_equal(found[:-1], np.arange(59 - RECENT_HOURS, 59))
+    assert np.isnan(found[-1])
+    later = hours_before(np.r_[time[:-1], 200 * HOUR], np.arange(60.0), none, 59)
+    assert np.isnan(later).all()
 
 
 def test_rows_before_an_incident_are_those_before_it():
     values = np.arange(100.0)[:, None]
     chosen = np.zeros(100, np.uint8)
     chosen[[5, 60]] = 1
-    before, usual = Recent().run(np.zeros(100, np.int64), values, chosen)
+    time = START + np.arange(100) * MINUTE
+    before, usual, _ = Recent().run(np.zeros(100, np.int64), time, values, chosen, chosen)
     assert np.isnan(before[0, : RECENT_ROWS - 5, 0]).all()
     np.testing.assert_array_equal(before[0, -5:, 0], np.arange(5))
     np.testing.assert_array_equal(before[1, :, 0], np.arange(60 - RECENT_ROWS, 60))

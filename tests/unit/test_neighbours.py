@@ -93,6 +93,16 @@ def test_a_change_that_all_share_is_an_event(store):
     assert not any(len(flags(store, one)) for one in IDS)
 
 
+def test_neighbours_that_changed_by_more_share_it(store):
+    values = site()
+    values[FAULT : FAULT + 100, 0] -= 8
+    values[FAULT : FAULT + 100, 1:] -= 24
+    first = next(one for one in detected(store, values)[::-1] if one.sensor_id == "a")
+    assert first.kind == "level shift"
+    assert first.origin == "event"
+    assert not len(flags(store, "a"))
+
+
 def test_strangers_say_nothing(store):
     values = site()
     values[FAULT : FAULT + 100, 0] += 8

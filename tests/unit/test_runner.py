@@ -22,9 +22,10 @@ from redshank.core.queries import (
     Setting,
     StoreTotals,
 )
-from redshank.core.records import ChannelInfo, DeadLetter, Flag
+from redshank.core.records import ChannelInfo, DeadLetter, Flag, SensorInfo
 from redshank.core.telemetry import Telemetry
-from redshank.pipeline.budget import Budget, preview
+from redshank.detect.state import unpack
+from redshank.pipeline.budget import Budget, preview, rebuild
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.runner import Runner
 from redshank.pipeline.sharing import shared_out
@@ -176,6 +177,21 @@ def test_a_changed_budget_applies_to_the_past(service):
     assert len(expected) > len(before)
     service.runner.set_budget(3.0).result(30)
     assert told(service.store) == before
+
+
+def test_another_budget_knows_of_the_hours_before_an_incident(service):
+    service.send(week(rows=1505))
+    alike = Pipeline(Budget(3.0), SensorInfo)
+    alike.adopt("s", None)
+    alike.run([week(rows=1505)], LATER)
+    header, _ = unpack(alike.checkpoints_of(["s"])[0].state)
+    (rebuilt,) = rebuild(service.store, Budget(3.0), SensorInfo).running.values()
+    online = header["running"]["trace"]
+    for part in ("before", "levels", "head", "course"):
+        for name in ("temperature", "humidity"):
+            values = np.array(online[part][name], float)
+            np.testing.assert_allclose(getattr(rebuilt.trace, part)[name], values, rtol=1e-6)
+    assert rebuilt.trace.usual == pytest.approx(online["usual"], rel=0.1)
 
 
 def test_a_changed_budget_keeps_what_sensors_were_given_meanwhile(service):

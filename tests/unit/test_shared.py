@@ -61,6 +61,19 @@ def test_noise_is_compared_by_its_steps():
     assert part("noise", site(0, (0,), how=wild)) < 0.2
 
 
+def test_noise_is_compared_with_calm_hours_where_its_incident_opens_late():
+    boxes = site(0, range(4), how=wild)
+    for number in range(4):
+        boxes[number][1][CHANGE - 36 : CHANGE] += wild(36, 10 + number)
+    assert part("noise", boxes) == pytest.approx(1, abs=0.2)
+
+
+def test_a_level_shift_is_not_compared_by_its_way_back():
+    boxes = site(0, range(4), how=lambda rows, number: np.linspace(6, 12, rows))
+    boxes[0][1][-4:] -= 11
+    assert part("level shift", boxes) == pytest.approx(1, abs=0.2)
+
+
 def test_a_change_no_larger_than_usual_ones_tells_nothing():
     restless = [box(number, noise=4.0) for number in range(4)]
     restless[0][1][CHANGE:] = restless[0][1][CHANGE - 12 : CHANGE].mean() + 1.0

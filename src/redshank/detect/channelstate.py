@@ -197,6 +197,8 @@ def conversion_table(channels: Sequence[Conversions]) -> Floats:
 
 RECENT_ROWS = 32
 """Rows before an incident that are remembered."""
+RECENT_HOURS = 48
+"""Hours before that of an incident whose levels are remembered."""
 
 
 class Recent:
@@ -205,24 +207,32 @@ class Recent:
     def __init__(self) -> None:
         self.channels = StructColumn("recent_state")
 
-    def run(self, first: Times, values: Floats, chosen: Bytes) -> tuple[Singles, Singles]:
+    def run(
+        self, first: Times, time: Times, values: Floats, chosen: Bytes, skip: Bytes
+    ) -> tuple[Singles, Singles, Singles]:
         """What came before each of the ``k`` chosen rows.
 
         Returns:
-            (k, RECENT_ROWS, c) the rows before it, oldest first, NaN where there are none; and
-            (k, c) how far each channel usually moved from one value to the next.
+            (k, RECENT_ROWS, c) the rows before it, oldest first, NaN where there are none;
+            (k, c) how far each channel usually moved from one value to the next; and
+            (k, RECENT_HOURS + 1, c) means of the hours before and of the present one so far,
+            oldest first, NaN where there are none.
 
         Args:
             first: (n,) number of the sensor's first channel.
+            time: (n,) event time, microseconds.
             values: (n, c).
             chosen: (n,) not 0 for rows whose past is wanted.
+            skip: (n,) not 0 for rows of incidents; they do not count for the hours.
         """
         n, c = ctypes.c_int64(len(values)), ctypes.c_int32(values.shape[1])
         k, width = np.count_nonzero(chosen), values.shape[1]
         before = np.empty((k, RECENT_ROWS, width), np.float32)
         usual = np.empty((k, width), np.float32)
-        call("rs_recent", n, c, first, values, chosen, self.channels.rows, before, usual)
-        return before, usual
+        levels = np.empty((k, RECENT_HOURS + 1, width), np.float32)
+        rows, out = (first, time, values, chosen, skip), (before, usual, levels)
+        call("rs_recent", n, c, *rows, self.channels.rows, *out)
+        return out
 
 
 class Profile:

@@ -124,7 +124,8 @@ class Engine:
         learn = np.ones(len(aligned.time), np.uint8)
         local = self._local(aligned.slots, aligned.time)
         self._profile.run(first, local, aligned.values, interval, learn)
-        self._recent.run(first, aligned.values, np.zeros_like(learn))
+        none = np.zeros_like(learn)
+        self._recent.run(first, aligned.time, aligned.values, none, none)
         self._groups.prime(slot, aligned.time, aligned.values)
         if self._two_scales:
             rows = aligned.time, aligned.values, interval
@@ -214,7 +215,8 @@ class Engine:
         learn = (alarm & Alarm.OPEN == 0).astype(np.uint8)
         local = self._local(rows.slots, rows.time)
         bands = self._profile.run(first, local, rows.values, interval, learn)
-        before, usual = self._recent.run(first, rows.values, alarm & np.uint8(Alarm.OPENED))
+        chosen, skip = alarm & np.uint8(Alarm.OPENED), alarm & np.uint8(Alarm.OPEN)
+        past = self._recent.run(first, rows.time, rows.values, chosen, skip)
         clear = 5.0 * budget * (MONTH_ROWS / per_month)
         flat = flat_rate <= clear[:, None]
         return Judged(
@@ -234,8 +236,7 @@ class Engine:
             held,
             *bands,
             shares,
-            before,
-            usual,
+            *past,
         )
 
     def _alarm_time(self, time: Times) -> Times:

@@ -66,6 +66,8 @@ class Judged:
         before: (k, RECENT_ROWS, c) values before each row at which an incident opened, oldest
             first; NaN where there are none.
         usual: (k, c) how far each channel usually moved from one value to the next before it.
+        levels: (k, RECENT_HOURS + 1, c) means of the hours before and of the row's hour until
+            then, oldest first, NaN where there are none.
     """
 
     channels: tuple[str, ...]
@@ -88,3 +90,4 @@ class Judged:
     contributions: Singles
     before: Singles
     usual: Singles
+    levels: Singles

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Singles, Times
-from redshank.core.clock import DAY
+from redshank.core.clock import DAY, HOUR
 from redshank.core.errors import FieldError
 from redshank.core.ports import Store
 from redshank.core.queries import (
@@ -33,9 +33,8 @@ from redshank.detect.alarm import (
     decide_one,
     decide_series,
 )
-from redshank.detect.channelstate import RECENT_ROWS
+from redshank.detect.channelstate import RECENT_HOURS, Recent
 from redshank.pipeline.incidents import (
-    Rows,
     Running,
     Seen,
     Tracker,
@@ -49,6 +48,8 @@ SETTING = "budget"
 
 PAST_ROWS = 1000
 """Rows before an incident that tell how far its channels usually move."""
+PAST = (RECENT_HOURS + 1) * HOUR
+"""Event time before it that tells what its channels did for hours."""
 
 REACH_DAYS = 30.0
 """How far back a changed budget is applied."""
@@ -178,11 +179,11 @@ def rebuild(store: Store, budget: Budget, describe: Callable[[str], SensorInfo])
         alarms[rates.sensor_id] = states.get(0)
         tracker = Tracker(describe)
         for first, end in _windows(alarm):
-            past = max(0, first - PAST_ROWS)
+            hours = int(np.searchsorted(rates.time, rates.time[first] - PAST))
+            past = max(0, min(hours, first - PAST_ROWS))
             bounds = int(rates.time[past]), int(rates.time[end])
-            bits = alarm[past : end + 1].copy()
-            bits[: first - past] = 0
-            incidents += _retell(store, tracker, rates.sensor_id, bounds, bits, own)
+            bits = alarm[past : end + 1]
+            incidents += _retell(store, tracker, rates.sensor_id, bounds, (bits, first - past), own)
         running.update(tracker.running)
         wanted |= {incident_id(rates.sensor_id, int(rates.time[i])) for i, _ in span_rows(alarm)}
     final = {incident.id: incident for incident in incidents}
@@ -208,41 +209,40 @@ def _retell(
     tracker: Tracker,
     sensor_id: str,
     bounds: tuple[int, int],
-    alarm: Bytes,
+    alarm: tuple[Bytes, int],
     own: float,
 ) -> list[Incident]:
-    """Follow the stored rows of one incident again, and some before it, with their alarms."""
+    """Follow the stored rows of one incident again, and those before it that tell of its past.
+
+    Args:
+        store: has the rows.
+        tracker: follows them.
+        sensor_id: whose incident.
+        bounds: first and last event time.
+        alarm: bits of :class:`Alarm` of the rows, and the number of the one that opens it.
+        own: the sensor's budget.
+    """
     told: list[Incident] = []
     done = 0
-    past: Floats | None = None
+    bits_of_all, opening = alarm
+    followed = bits_of_all.copy()
+    followed[:opening] = 0
+    recent = Recent()
+    channels: tuple[str, ...] = ()
     for batch, rows in store.read(StoredVerdicts(sensor_id, *bounds)):
         values = batch.select(rows.channels)
         budget = np.full(len(rows), own, np.float32)
         judged: Verdicts = replace(rows, values=values, budget=budget)
-        bits = alarm[done : done + len(rows)]
-        if past is not None and past.shape[1] == values.shape[1]:
-            past = np.concatenate([past, values])[-PAST_ROWS - len(rows) :]
-        else:
-            past = values
-        opening = np.flatnonzero(bits & Alarm.OPENED) + len(past) - len(rows)
-        seen = Seen(bits, held(rows.time, values), *before(past, opening))
-        told += tracker.follow(judged, seen)
+        part = slice(done, done + len(rows))
+        bits, skip = followed[part], bits_of_all[part] & np.uint8(Alarm.OPEN)
+        if rows.channels != channels:
+            recent, channels = Recent(), rows.channels
+            recent.channels.reserve(len(channels))
+        first = np.zeros(len(rows), np.int64)
+        past = recent.run(first, rows.time, values, bits & np.uint8(Alarm.OPENED), skip)
+        told += tracker.follow(judged, Seen(bits, held(rows.time, values), *past))
         done += len(rows)
     return told
-
-
-def before(values: Floats, opening: Rows) -> tuple[Singles, Singles]:
-    """(k, RECENT_ROWS, C) rows before each of k rows of one sensor, and (k, C) the usual step."""
-    column = values.shape[1]
-    rows = np.full((len(opening), RECENT_ROWS, column), np.nan, np.float32)
-    usual = np.zeros((len(opening), column), np.float32)
-    for k, row in enumerate(opening.tolist()):
-        past = values[max(0, row - RECENT_ROWS) : row]
-        rows[k, RECENT_ROWS - len(past) :] = past
-        steps = np.abs(np.diff(values[max(0, row - PAST_ROWS) : row], axis=0))
-        if len(steps):
-            usual[k] = np.where(np.isnan(steps), 0.0, steps).mean(axis=0)
-    return rows, usual
 
 
 def _no_longer(store: Store, wanted: set[str]) -> list[str]:

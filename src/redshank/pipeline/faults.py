@@ -87,9 +87,10 @@ def kind(found: Findings, info: SensorInfo) -> str:
     """The kind of incident in the field's terms."""
     first = found.evidence[0] if found.evidence else None
     moved = movement(found.course, _width(first)) if found.course else "none"
-    stands = moved != "spike" and _stands(found)
-    if not stands and _in_other_unit(found, first, moved):
+    holds = moved != "spike" and _holds(found)
+    if not holds and _in_other_unit(found, first, moved):
         return "wrong unit"
+    stands = holds or (moved != "spike" and found.cause in _STUCK)
     if first and _at_top(first, info) and (stands or found.any(Flag.SENTINEL)):
         return "saturation"
     if found.any(Flag.SENTINEL) or (first and first.value is None):
@@ -194,9 +195,9 @@ def _width(first: Evidence | None) -> float:
     return first.upper - first.lower
 
 
-def _stands(found: Findings) -> bool:
-    """Whether the first channel held one value, or nearly so, through most of the incident."""
-    if found.cause in _STUCK or found.any(Flag.FLAT_LINE):
+def _holds(found: Findings) -> bool:
+    """Whether the first channel held one value through most of the incident."""
+    if found.any(Flag.FLAT_LINE):
         return True
     where = rest(found.course) if found.course else None
     if where and where.settled and where.jump is not None and where.jump > JUMPED:

@@ -100,12 +100,14 @@ class Seen:
         held: (n, C) seconds for which each channel has held its value.
         before: (k, RECENT_ROWS, C) values before each of the k rows that open an incident.
         usual: (k, C) how far each channel usually moved from one value to the next before it.
+        levels: (k, RECENT_HOURS + 1, C) means of the hours before and of the row's until then.
     """
 
     alarm: Bytes
     held: Singles
     before: Singles
     usual: Singles
+    levels: Singles
 
 
 class Tracker:
@@ -175,7 +177,8 @@ def severity(rate: float, budget: float) -> Severity:
 def _opened(rows: Verdicts, first: int, seen: Seen) -> Running:
     """The incident that opens at a row."""
     number = np.count_nonzero(seen.alarm[:first] & Alarm.OPENED)
-    trace = Trace.after(rows.channels, seen.before[number], seen.usual[number])
+    past = seen.before[number], seen.usual[number], seen.levels[number]
+    trace = Trace.after(rows.channels, *past)
     opened = int(rows.time[first])
     return Running(opened, float(rows.budget[first]), opened, trace=trace)
 

@@ -1,8 +1,8 @@
 """How a channel moved: a spike, a burst of noise, a step to another level, or a slow drift.
 
-Told from the rows around the opening of an incident and from its course, by what the four do to
-differences and medians. The size of a usual step comes from the rows before the incident, so a
-channel that always jumps about must jump further.
+Told from the rows around the opening of an incident, from its course and from the hours before, by
+what the four do to differences and medians. The size of a usual step comes from the rows before the
+incident, so a channel that always jumps about must jump further.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from redshank.core.batch import Floats
+from redshank.pipeline.departure import Departure, departure
 from redshank.pipeline.trace import Course
 
 Movement = Literal["spike", "noise", "level shift", "drift", "none"]
@@ -51,6 +52,10 @@ LONGER = 3
 """Times as many rows as any value was held before."""
 LEAST = 2.0
 """Usual steps that a way must be long to be one."""
+GONE = 0.4
+"""Widths of its band by which a channel must have left its level before the incident opened."""
+OUT = 5.0
+"""Times the median step of a stretch from which a single step, or a departure, is no noise."""
 
 
 def movement(course: Course, width: float) -> Movement:
@@ -63,15 +68,26 @@ def movement(course: Course, width: float) -> Movement:
     rows, base, usual = around(course)
     if not len(rows):
         return "none"
-    if is_spike(np.concatenate([rows, there(course.after)]), base, usual):
+    gone = departure(course.levels)
+    if abs(gone.way) < GONE * width:
+        gone = Departure(0.0, 0.0)
+    if is_spike(np.concatenate([rows, there(course.after)]), base, usual, abs(gone.way)):
         return "spike"
+    base -= gone.way
     way = max(farthest(rows, base), farthest(there(course.course), base))
-    if is_noise(rows, usual, width) and way < TRAVEL * float(stretches(rows).max()):
+    step = step_away(rows, base if gone.way else None)
+    step = max(step, leap(there(course.course), base), gone.step)
+    if is_noise(rows, usual, width) and not _goes_out(rows, way, max(step, abs(gone.way))):
         return "noise"
     if way < LEAST * usual:
         return "none"
-    step = max(greatest_step(rows), leap(there(course.course), base))
     return "level shift" if step >= SUDDEN * way else "drift"
+
+
+def _goes_out(rows: Floats, way: float, step: float) -> bool:
+    """Whether a way is more than its noise, little by little or at once."""
+    noise = float(stretches(rows).max())
+    return way >= TRAVEL * noise or step >= OUT * noise
 
 
 def leap(rows: Floats, base: float) -> float:
@@ -97,7 +113,7 @@ def suddenness(course: Course) -> float:
     if not len(rows) or rows.min() == rows.max():
         return 0.0
     farthest_row = float(np.abs(rows - base).max()) / SPIKE_ROWS
-    return max(greatest_step(rows), float(stretches(rows).max()), farthest_row)
+    return max(step_away(rows), float(stretches(rows).max()), farthest_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +200,7 @@ def was_in_unit(course: Course, factor: float, offset: float) -> bool:
 
 def _turn(rows: Floats) -> int:
     """The first row behind the greatest step."""
-    between = int(np.argmax(_steps_between_medians(rows))) + WINDOW
+    between = int(np.argmax(np.abs(_steps_between_medians(rows)[1]))) + WINDOW
     first = max(1, between - WINDOW // 2)
     near = np.abs(np.diff(rows[first - 1 : between + WINDOW // 2 + 1]))
     return first + int(np.argmax(near))
@@ -215,11 +231,14 @@ def _steps_fit(rows: Floats, factor: float, usual: float) -> bool:
     return after < min(before, log(FAR_OFF))
 
 
-def is_spike(rows: Floats, base: float, usual: float) -> bool:
-    """Whether few rows in a line went far away from those before, and those behind are back."""
+def is_spike(rows: Floats, base: float, usual: float, gone: float) -> bool:
+    """Whether few rows in a line went far away from those before, and those behind are back.
+
+    Farther than the channel had gone from its level already, or they are only part of that.
+    """
     away = np.abs(rows - base)
     far = np.flatnonzero(away > away.max() / 2)
-    if not len(far) or float(away.max()) <= HIGH * usual:
+    if not len(far) or float(away.max()) <= max(HIGH * usual, gone):
         return False
     return int(far[0]) >= WINDOW and int(far[-1] - far[0]) < SPIKE_ROWS
 
@@ -250,13 +269,23 @@ def farthest(rows: Floats, base: float) -> float:
     return float(np.abs(middle - base).max())
 
 
-def greatest_step(rows: Floats) -> float:
-    """Largest difference between the medians of WINDOW rows and of the WINDOW rows after them."""
-    return float(_steps_between_medians(rows).max(initial=0.0))
+def step_away(rows: Floats, base: float | None = None) -> float:
+    """Largest difference between the medians of WINDOW rows and of the WINDOW rows after them.
+
+    Args:
+        rows: in their order.
+        base: steps back to this level do not count; None if all of them do.
+    """
+    before, steps = _steps_between_medians(rows)
+    sizes = np.abs(steps)
+    if base is not None:
+        nearer = np.abs(before - base) - np.abs(before + steps - base)
+        sizes = np.where(nearer > BACK * sizes, 0.0, sizes)
+    return float(sizes.max(initial=0.0))
 
 
-def _steps_between_medians(rows: Floats) -> Floats:
+def _steps_between_medians(rows: Floats) -> tuple[Floats, Floats]:
+    """Medians before, and how far those behind are from them."""
     width = max(1, min(WINDOW, len(rows) // 2))
     middle = np.median(sliding_window_view(rows, width), axis=1)
-    steps: Floats = np.abs(middle[width:] - middle[:-width])
-    return steps
+    return middle[:-width], middle[width:] - middle[:-width]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from redshank.core.ports import Commit, Store
 from redshank.core.queries import Incidents, NearbySensors, SensorSeries, StoredVerdicts
 from redshank.core.records import BY_RHYTHM, CLOCK, Flag, Incident, SensorInfo, Status, Verdicts
 from redshank.pipeline import explain
-from redshank.pipeline.shared import Span, shared
+from redshank.pipeline.shared import Series, Span, shared
 
 NEAR_KM = 20.0
 MOST = 8
@@ -51,12 +51,61 @@ LATER = 30
 AT_ONCE = 10
 """Incidents that are judged again at one look."""
 
-_HISTORY = DAY
 _POINTS = 400
 _REASON = re.compile(r" Looks like a [^:]+: .+?\.(?= [A-Z]|$)")
 _BRIEF = frozenset({"spike", "noise"})
 """Kinds of which a single moment says little: neighbours are compared over the whole change."""
 _FIXED = frozenset({"wrong unit", "dropout", CLOCK, *BY_RHYTHM})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Site:
+    """Readings of one channel from a day before an incident on.
+
+    Attributes:
+        own: the sensor's.
+        near: those of its neighbours.
+        reach: how far apart in time readings may be to be of one moment, microseconds.
+    """
+
+    own: Series
+    near: Sequence[Series]
+    reach: int
+
+    def part(self, incident: Incident) -> float | None:
+        """Part of the sensor's change that its neighbours show; None where nothing can be said."""
+        if len(self.own[0]) < LEAST_ROWS:
+            return None
+        span = Span(incident.opened, incident.last, incident.peak)
+        return shared(incident.kind, self.own, self.near, span, self.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """How far a value is from where its neighbours let one expect it.
+
+    Attributes:
+        deviation: that far.
+        spread: how far it usually is.
+        there: where they let one expect it.
+        size: how far it is from what the sensor itself let expect.
+    """
+
+    deviation: float
+    spread: float
+    there: float
+    size: float
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is clearly elsewhere."""
+        return self.deviation >= max(ALONE * self.spread, MOST_OF * self.size)
+
+    @property
+    def together(self) -> bool:
+        """Whether it is where they are, after a change that is clear between them."""
+        near = max(TOGETHER * self.spread, LITTLE_OF * self.size)
+        return self.deviation <= near and self.size >= CLEAR * self.spread
 
 
 class Neighbours:
@@ -129,51 +178,39 @@ class Neighbours:
     # --- judgement ---
 
     def _judged(self, incident: Incident) -> tuple[Incident, bool]:
-        """The incident with what its neighbours say, and whether it stands alone."""
+        """The incident with what its neighbours say, and whether it stands alone.
+
+        What neighbours did says more than where they are: they may have changed by more than this
+        sensor, and be far from it for that.
+        """
         if incident.kind in _FIXED or not incident.evidence or incident.evidence[0].value is None:
             return incident, False
-        first = incident.evidence[0]
-        near = self.near(incident.sensor_id, first.channel)
+        near = self.near(incident.sensor_id, incident.evidence[0].channel)
         if len(near) < FEWEST:
             return incident, False
-        if incident.kind in _BRIEF:
-            judged = self._by_change(incident, near)
-            if judged.origin != "unknown" or incident.kind == "noise":
-                return judged, False
-        found = self._compared(incident, near)
-        if found is None:
-            return self._by_change(incident, near), False
-        deviation, spread, there = found
-        size = abs((first.value or 0.0) - first.expected) if first.expected is not None else 0.0
-        info = SensorInfo(incident.sensor_id)
-        if deviation >= max(ALONE * spread, MOST_OF * size):
-            usual = explain.number(there, first.channel, info)
-            said = f"Looks like a fault of the sensor: its neighbours are at {usual}."
-            kind = "disagreement" if incident.kind == "unusual pattern" else incident.kind
-            return _told(replace(incident, kind=kind, origin="sensor"), said), True
-        if deviation <= max(TOGETHER * spread, LITTLE_OF * size) and size >= CLEAR * spread:
+        site = self._site(incident, near)
+        part = site.part(incident)
+        if part is not None and part >= SHARED:
             return _shared(incident), False
-        return self._by_change(incident, near), False
-
-    def _by_change(self, incident: Incident, near: Sequence[str]) -> Incident:
-        """Judged by whether the neighbours changed, where it is not clear how far they differ."""
-        first = incident.evidence[0]
-        start, end = incident.opened - DAY - HOUR, max(incident.last, incident.peak)
-        own = self._series(incident.sensor_id, first.channel, start, end)
-        if len(own[0]) < LEAST_ROWS:
-            return self._as_before(incident)
-        reach = _reach(own[0])
-        others = [self._series(one, first.channel, start, end + reach) for one in near]
-        span = Span(incident.opened, incident.last, incident.peak)
-        part = shared(incident.kind, own, others, span, reach)
-        if part is None:
-            return self._as_before(incident)
-        if part >= SHARED:
-            return _shared(incident)
-        if part <= NOT_SHARED:
+        own = part is not None and part <= NOT_SHARED
+        if incident.kind not in _BRIEF or (part is None and incident.kind == "spike"):
+            found = self._compared(incident, near, site)
+            if found is not None and found.alone:
+                return _apart(incident, found), True
+            if found is not None and found.together and (part is None or part > LITTLE_OF):
+                return _shared(incident), False
+        if own:
             said = "Looks like a fault of the sensor: its neighbours did not change like that."
-            return _told(replace(incident, origin="sensor"), said)
-        return self._as_before(incident)
+            return _told(replace(incident, origin="sensor"), said), False
+        return self._as_before(incident), False
+
+    def _site(self, incident: Incident, near: Sequence[str]) -> _Site:
+        """What the sensor and its neighbours reported from a day before the incident on."""
+        channel = incident.evidence[0].channel
+        start, end = incident.opened - DAY - HOUR, max(incident.last, incident.peak)
+        own = self._series(incident.sensor_id, channel, start, end)
+        reach = _reach(own[0])
+        return _Site(own, [self._series(one, channel, start, end + reach) for one in near], reach)
 
     def _as_before(self, incident: Incident) -> Incident:
         """What was found when it was told the last time, where its peak says nothing now.
@@ -189,31 +226,18 @@ class Neighbours:
         told = replace(incident, origin=before[0].origin)
         return _told(told, said.group().strip()) if said else told
 
-    def _compared(
-        self, incident: Incident, near: Sequence[str]
-    ) -> tuple[float, float, float] | None:
-        """How far the peak is off the neighbours, how far is usual, and where they are.
-
-        None where too little is known.
-        """
-        first = incident.evidence[0]
-        start, end = incident.opened - _HISTORY, incident.opened - 1
-        time, own = self._series(incident.sensor_id, first.channel, start, end)
+    def _compared(self, incident: Incident, near: Sequence[str], site: _Site) -> _Apart | None:
+        """How far the peak is from the neighbours; None where too little is known."""
+        first, reach = incident.evidence[0], site.reach
+        time, own = site.own
+        day = (time >= incident.opened - DAY) & (time < incident.opened)
+        time, own = time[day], own[day]
         if len(time) < LEAST_ROWS or first.value is None:
             return None
-        reach = _reach(time)
-        spans = (time, start, end), (np.array([incident.peak]), incident.peak, incident.peak)
-        others = np.array(
-            [
-                np.concatenate(
-                    [
-                        _nearest(*self._series(one, first.channel, a - reach, b + reach), at, reach)
-                        for at, a, b in spans
-                    ]
-                )
-                for one in near
-            ]
-        )
+        before = [_nearest(*series, time, reach) for series in site.near]
+        moment, span = np.array([incident.peak]), (incident.peak - reach, incident.peak + reach)
+        now = [_nearest(*self._series(one, first.channel, *span), moment, reach) for one in near]
+        others = np.concatenate([before, now], axis=1)
         enough = np.count_nonzero(~np.isnan(others), axis=0) >= FEWEST
         if not enough[-1] or np.count_nonzero(enough[:-1]) < LEAST_ROWS:
             return None
@@ -223,7 +247,9 @@ class Neighbours:
         spread = 1.4826 * float(np.median(np.abs(apart - usual)))
         there = float(middle[-1])
         floor = 0.05 * _width(first.lower, first.upper) + 1e-9 * abs(there)
-        return abs(first.value - there - usual), max(spread, floor), there + usual
+        size = abs(first.value - first.expected) if first.expected is not None else 0.0
+        deviation = abs(first.value - there - usual)
+        return _Apart(deviation, max(spread, floor), there + usual, size)
 
     def _series(self, sensor_id: str, channel: str, start: int, end: int) -> tuple[Times, Floats]:
         """Times and values of one channel without gaps, those that are being written included."""
@@ -275,6 +301,16 @@ def _nearest(time: Times, values: Floats, at: Times, reach: int) -> Floats:
 def _reach(time: Times) -> int:
     """How far apart readings may be to be of one moment."""
     return max(15 * MINUTE, 3 * int(np.median(np.diff(time))))
+
+
+def _apart(incident: Incident, found: _Apart) -> Incident:
+    """The incident of a sensor that stands alone."""
+    usual = explain.number(
+        found.there, incident.evidence[0].channel, SensorInfo(incident.sensor_id)
+    )
+    said = f"Looks like a fault of the sensor: its neighbours are at {usual}."
+    kind = "disagreement" if incident.kind == "unusual pattern" else incident.kind
+    return _told(replace(incident, kind=kind, origin="sensor"), said)
 
 
 def _shared(incident: Incident) -> Incident:

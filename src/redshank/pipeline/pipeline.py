@@ -328,7 +328,8 @@ class Pipeline:
         for judged in self._engine.run(slots, batch.time, batch.channels, batch.values):
             self._timing.run(judged.slots, judged.time)
             rows = self._verdicts(judged, now)
-            seen = Seen(judged.alarm, judged.held, judged.before, judged.usual)
+            past = judged.before, judged.usual, judged.levels
+            seen = Seen(judged.alarm, judged.held, *past)
             told = self._tracker.follow(rows, seen) + self._absences.follow(rows)
             out.append((rows, told))
         return out

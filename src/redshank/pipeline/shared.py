@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 import numpy as np
 
@@ -23,10 +23,10 @@ CLEAR = 2.0
 """How many times the neighbours' usual change in an hour a change must be to be compared."""
 SUDDEN = frozenset({"spike", "level shift", "stuck", "saturation"})
 """Kinds that are compared with the hour before; slower ones with the same hour a day before."""
-WILDER = 1.5
-"""Times its usual steps that noise must have to be compared by them."""
+WILDER = {"noise": 1.5, "level shift": inf}
+"""Times its usual steps from which on a kind is compared by these; a level shift's are its own."""
 WILD = 4.0
-"""Times its usual steps from which on a channel is compared by these, whatever else it did."""
+"""The same of all other kinds."""
 MOMENTS = 60
 """Most moments of an incident that are looked at."""
 LATE = 10 * MINUTE
@@ -57,7 +57,7 @@ def shared(kind: str, own: Series, near: Sequence[Series], span: Span, reach: in
     """
     wild = _wildest(own, span)
     wilder = _wilder(own, span.opened, wild)
-    if wilder is not None and wilder > log(WILDER if kind == "noise" else WILD):
+    if wilder is not None and wilder > log(WILDER.get(kind, WILD)):
         return _part(wilder, [_wilder(one, span.opened, wild) for one in near])
     base = _base(kind, own, span.opened, span.peak)
     usual = [one for one in (_usual(series, span) for series in near) if one is not None]
@@ -142,10 +142,15 @@ def _wildest(series: Series, span: Span) -> tuple[int, int]:
 
 
 def _wilder(series: Series, opened: int, hour: tuple[int, int]) -> float | None:
-    """Logarithm of how much larger a channel's steps were in an hour than before the incident."""
+    """Logarithm of how much larger a channel's steps were in an hour than in those of a day before.
+
+    The median hour counts: where an incident opens late, the last ones are as wild.
+    """
     now = _roughness(_between(series, *hour))
-    before = _roughness(_between(series, opened - 6 * HOUR, opened - HOUR))
-    return None if now is None or before is None else float(np.log(now / before))
+    hours = range(opened - DAY - HOUR, opened - HOUR, HOUR)
+    each = [_roughness(_between(series, start, start + HOUR)) for start in hours]
+    before = [one for one in each if one is not None]
+    return None if now is None or not before else float(np.log(now / np.median(before)))
 
 
 def _roughness(values: Floats) -> float | None:

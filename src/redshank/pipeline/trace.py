@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from redshank.core.batch import Floats, Singles
-from redshank.detect.channelstate import RECENT_ROWS
+from redshank.detect.channelstate import RECENT_HOURS, RECENT_ROWS
 
 HEAD_ROWS = 32
 """First rows of an incident that are kept one by one."""
@@ -33,6 +33,7 @@ class Trace:
     Attributes:
         before: the RECENT_ROWS rows before the incident.
         usual: how far each channel usually moved from one value to the next before it.
+        levels: means of the RECENT_HOURS hours before it, and of its own until it opened.
         head: its first HEAD_ROWS rows.
         course: every ``stride``-th of its rows.
         stride: distance of the rows of ``course``.
@@ -41,24 +42,28 @@ class Trace:
 
     before: Values = field(default_factory=dict)
     usual: dict[str, float] = field(default_factory=dict)
+    levels: Values = field(default_factory=dict)
     head: Values = field(default_factory=dict)
     course: Values = field(default_factory=dict)
     stride: int = 1
     rows: int = 0
 
     @classmethod
-    def after(cls, channels: tuple[str, ...], before: Singles, usual: Singles) -> Trace:
+    def after(
+        cls, channels: tuple[str, ...], before: Singles, usual: Singles, levels: Singles
+    ) -> Trace:
         """A trace without rows of its own yet.
 
         Args:
             channels: the ``C`` names.
             before: (RECENT_ROWS, C).
             usual: (C,) size of usual steps.
+            levels: (RECENT_HOURS + 1, C) means of hours.
         """
-        columns = before.astype(float).T.tolist()
         return cls(
-            before=dict(zip(channels, columns, strict=True)),
-            usual=dict(zip(channels, usual.astype(float).tolist(), strict=True)),
+            before=_of_each(channels, before),
+            usual=_of_each(channels, usual),
+            levels=_of_each(channels, levels),
         )
 
     @classmethod
@@ -69,7 +74,8 @@ class Trace:
             return {name: [_number(x) for x in column] for name, column in plain[part].items()}
 
         usual, stride, rows = plain["usual"], plain["stride"], plain["rows"]
-        return cls(values("before"), usual, values("head"), values("course"), stride, rows)
+        past = values("before"), usual, values("levels")
+        return cls(*past, values("head"), values("course"), stride, rows)
 
     def take(self, channels: tuple[str, ...], values: Floats) -> None:
         """Go on by the next rows of the incident, (n, C)."""
@@ -95,12 +101,13 @@ class Trace:
         """What one channel did up to a row of the incident; None for an unknown channel."""
         if channel not in self.head:
             return None
-        nothing = [float("nan")] * RECENT_ROWS
-        before = np.array(self.before.get(channel, nothing))
+        unknown = float("nan")
+        before = np.array(self.before.get(channel, [unknown] * RECENT_ROWS))
+        levels = np.array(self.levels.get(channel, [unknown] * (RECENT_HOURS + 1)))
         head = np.array(self.head[channel][:rows])
         course = np.array(self.course[channel][: -(-rows // self.stride)])
         after = np.array(self.head[channel][rows:])
-        return Course(before, head, after, course, self.usual.get(channel, 0.0))
+        return Course(before, head, after, course, self.usual.get(channel, 0.0), levels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +120,7 @@ class Course:
         after: rows behind its latest unusual one, as far as they belong to the first HEAD_ROWS.
         course: rows all over it, evenly spread.
         usual: how far it usually moved from one value to the next.
+        levels: (RECENT_HOURS + 1,) means of the hours before it, and of its own until it opened.
     """
 
     before: Floats
@@ -120,6 +128,12 @@ class Course:
     after: Floats
     course: Floats
     usual: float
+    levels: Floats
+
+
+def _of_each(channels: tuple[str, ...], part: Singles) -> dict[str, Any]:
+    """Channel to its column, or to its number where ``part`` has one of each."""
+    return dict(zip(channels, part.astype(float).T.tolist(), strict=True))
 
 
 def _number(value: float | None) -> float:
