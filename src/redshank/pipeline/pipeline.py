@@ -260,7 +260,7 @@ class Pipeline:
             self._bounds[slot] = own
 
     def place(self, info: SensorInfo) -> None:
-        """Go by a sensor's time zone from here on."""
+        """Go by a sensor's site and time zone from here on."""
         if (slot := self._slot.get(info.sensor_id)) is not None:
             self._timing.place(slot, info)
 
@@ -381,7 +381,8 @@ class Pipeline:
         newest = self._newest[slots]
         since = np.maximum(np.maximum(newest, self._arrived[slots]), started)
         seen = self._timing.attendance(slots, since, now)
-        return Attended(ids, since, newest, self._engine.budget[slots], seen)
+        places = [self._timing.place_of(slot) for slot in slots.tolist()]
+        return Attended(ids, since, newest, self._engine.budget[slots], places, seen)
 
     def predict(self, batches: Sequence[Batch], now: int) -> list[Verdicts]:
         """Verdicts on rows as if they came now; changes and learns nothing.

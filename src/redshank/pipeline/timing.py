@@ -1,9 +1,10 @@
-"""When sensors report: what is learned of it, each sensor on the clocks of its own time zone."""
+"""When sensors report: what is learned of it, each on the clocks of its own time zone and place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from redshank.core.records import SensorInfo
 from redshank.core.zones import Zone, Zones
 from redshank.detect.cadence import Attendance, Cadence
 from redshank.detect.engine import Engine
+
+
+class Place(NamedTuple):
+    """What sensors have in common: a site, or the source of those without one."""
+
+    site: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +31,7 @@ class Attended:
         since: when a reading came the last time, wall clock or event time, whichever is later.
         newest: event time of the newest reading.
         budget: the alarm budget.
+        places: where each belongs.
         seen: rows of :data:`redshank.detect.cadence.ATTENDANCE`.
     """
 
@@ -30,6 +39,7 @@ class Attended:
     since: Times
     newest: Times
     budget: Singles
+    places: Sequence[Place]
     seen: Attendance
 
 
@@ -45,11 +55,13 @@ class Timing:
         self._zones = zones
         self._engine = engine
         self._cadence = Cadence()
+        self._places: dict[int, Place] = {}
 
     def enter(self, slot: int) -> None:
         """A sensor of which nothing is learned yet."""
         self._cadence.sensors.reserve(slot + 1)
         self._cadence.sensors.clear(slot)
+        self._places.pop(slot, None)
 
     def place(self, slot: int, info: SensorInfo) -> None:
         """Go by what is registered of a sensor; in another zone its hours are learned anew."""
@@ -57,6 +69,11 @@ class Timing:
         if number != self._engine.zone[slot]:
             self._engine.zone[slot] = number
             self._cadence.forget_calendar(np.array([slot], np.int32))
+        self._places[slot] = Place(info.site) if info.site else Place(source=info.source)
+
+    def place_of(self, slot: int) -> Place:
+        """Where a sensor belongs."""
+        return self._places.get(slot, Place())
 
     def zone_of(self, slot: int) -> Zone:
         """A sensor's time zone."""
