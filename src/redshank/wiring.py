@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.sources.mqtt import Broker, Mqtt, MqttLetters, listen
 from redshank.adapters.sources.mqtt import Discovered as Discovered
+from redshank.adapters.sources.mqtt import Proposal as Proposal
 from redshank.adapters.sources.opensensemap import (
     Archive,
     History,

@@ -12,6 +12,18 @@ def test_discover_prints_a_table_and_the_settings(redshank):
     assert 'REDSHANK_MQTT_TOPICS="sensors/{sensor_id}/{channel}"' in found.out
 
 
+def test_discover_says_where_nested_numbers_lie(redshank):
+    nested = b'{"meta": {"ts": 1700000000}, "data": {"flow": 1}}'
+    for more, said in (
+        ([], ["REDSHANK_MQTT_VALUE_PATH=data", "REDSHANK_MQTT_TIME_PATH=meta.ts"]),
+        ([("b/pump8", b'{"flow": 1}')], ["a/{sensor_id} alone would want REDSHANK_MQTT_VALUE_PATH=data"]),
+    ):
+        with mqtt_broker.Broker([("a/pump7", nested), *more], hang_up_when_done=False) as server:
+            url = f"mqtt://127.0.0.1:{server.port}"
+            found = redshank("mqtt", "discover", url, "--seconds", 0.3)
+        assert all(line in found.out for line in said), found.out
+
+
 def test_silence_is_told(redshank):
     with mqtt_broker.Broker(hang_up_when_done=False) as server:
         found = redshank("mqtt", "discover", f"mqtt://127.0.0.1:{server.port}", "--seconds", 0.2)
