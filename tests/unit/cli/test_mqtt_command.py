@@ -16,7 +16,10 @@ def test_discover_says_where_nested_numbers_lie(redshank):
     nested = b'{"meta": {"ts": 1700000000}, "data": {"flow": 1}}'
     for more, said in (
         ([], ["REDSHANK_MQTT_VALUE_PATH=data", "REDSHANK_MQTT_TIME_PATH=meta.ts"]),
-        ([("b/pump8", b'{"flow": 1}')], ["a/{sensor_id} alone would want REDSHANK_MQTT_VALUE_PATH=data"]),
+        (
+            [("b/pump8", b'{"flow": 1}')],
+            ["{sensor_id} alone would want REDSHANK_MQTT_VALUE_PATH=data"],
+        ),
     ):
         with mqtt_broker.Broker([("a/pump7", nested), *more], hang_up_when_done=False) as server:
             url = f"mqtt://127.0.0.1:{server.port}"
