@@ -151,7 +151,8 @@ def test_sensors_of_a_site_that_fall_silent_together_say_so():
     ("others", "title", "sentence"),
     [
         ("b", ", as is 1 other from mqtt", "The other sensor from mqtt fell"),
-        ("bc", ", as are 2 others from mqtt", "All 2 other sensors from mqtt fell"),
+        ("bc", ", as are 2 others from mqtt", "Both other sensors from mqtt fell"),
+        ("bcd", ", as are 3 others from mqtt", "All 3 other sensors from mqtt fell"),
     ],
 )
 def test_without_sites_it_is_told_of_their_source(others, title, sentence):

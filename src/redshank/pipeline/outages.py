@@ -41,7 +41,7 @@ class Company(NamedTuple):
         if self.of == 1:
             who = f"The other sensor {self.place}"
         elif self.silent == self.of:
-            who = f"All {self.of:,} other sensors {self.place}"
+            who = f"{'Both' if self.of == 2 else f'All {self.of:,}'} other sensors {self.place}"
         else:
             who = f"{self.silent:,} of the {self.of:,} other sensors {self.place}"
         return f" {who} fell silent with it: look first at what they share, as power or network."
@@ -73,7 +73,12 @@ class Outages:
         others = others[(others != at) & (self._missed[others] >= self._newest[at])]
         along = self._silent[others] & (self._newest[others] <= self._missed[at])
         count = int(along.sum())
-        if not any(place) or count == 0 or count < MOST_OF * len(others):
+        if count == 0 or count < MOST_OF * len(others):
             return None
-        shared = f"of {place.site}" if place.site else f"from {place.source}"
-        return Company(count, len(others), shared)
+        return Company(count, len(others), _words(place))
+
+
+def _words(place: Place) -> str:
+    if place.site:
+        return f"of {place.site}"
+    return f"from {place.source}" if place.source else "without a site"
