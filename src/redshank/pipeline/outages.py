@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from redshank.core.batch import Times
 from redshank.core.clock import SECOND
 from redshank.pipeline.timing import Attended, Place
 
@@ -53,29 +54,41 @@ class Outages:
     Args:
         them: how the sensors report.
         silent: (n,) which of them are silent.
+        place_of: the place of a number.
     """
 
-    def __init__(self, them: Attended, silent: Bools) -> None:
-        self._silent = silent
-        self._newest = them.newest
+    def __init__(self, them: Attended, silent: Bools, place_of: Callable[[int], Place]) -> None:
         reach = MISSED * np.nan_to_num(them.seen["interval"]) * SECOND
+        self._them = them
+        self._silent = silent
         self._missed = them.newest + reach.astype(np.int64)
-        self._places = them.places
-        members: dict[Place, list[int]] = defaultdict(list)
-        for at, place in enumerate(them.places):
-            members[place].append(at)
-        self._members = {place: np.array(all_of_it) for place, all_of_it in members.items()}
+        self._place_of = place_of
+        self._known: dict[int, tuple[Times, Times, Times]] = {}
 
     def company(self, at: int) -> Company | None:
-        """The others of its place that fell silent with this sensor, None if few or nobody did."""
-        place = self._places[at]
-        others = self._members[place]
-        others = others[(others != at) & (self._missed[others] >= self._newest[at])]
-        along = self._silent[others] & (self._newest[others] <= self._missed[at])
-        count = int(along.sum())
-        if count == 0 or count < MOST_OF * len(others):
+        """The others of its place that fell silent with this silent sensor; None if few did.
+
+        A sensor fell silent between its newest reading and the next one that it missed; together
+        are those of whom these times overlap.
+        """
+        place = int(self._them.place[at])
+        if place not in self._known:
+            self._known[place] = self._times(place)
+        missed, missed_silent, newest_silent = self._known[place]
+        before = int(np.searchsorted(missed, self._them.newest[at]))
+        silent_before = int(np.searchsorted(missed_silent, self._them.newest[at]))
+        silent_up_to = int(np.searchsorted(newest_silent, self._missed[at], "right"))
+        others, along = len(missed) - before - 1, silent_up_to - silent_before - 1
+        if along == 0 or along < MOST_OF * others:
             return None
-        return Company(count, len(others), _words(place))
+        return Company(along, others, _words(self._place_of(place)))
+
+    def _times(self, place: int) -> tuple[Times, Times, Times]:
+        """When those of a place missed a reading, and the silent ones did and sent their last."""
+        here = self._them.place == place
+        silent = here & self._silent
+        missed, newest = self._missed, self._them.newest
+        return np.sort(missed[here]), np.sort(missed[silent]), np.sort(newest[silent])
 
 
 def _words(place: Place) -> str:

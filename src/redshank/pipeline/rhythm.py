@@ -73,7 +73,7 @@ class Rhythms:
         silent = self._silent(them, now)
         news = [one for one in _found(them, silent, now) if self._is_news(them, *one, now)]
         told = any(kind == SILENT for kind, _ in news)
-        outages = Outages(them, silent) if told else None
+        outages = Outages(them, silent, self._pipeline.place_of) if told else None
         for kind, at in news:
             last = _last(kind, them, at, now)
             story = self._story(kind, them, at, last, outages)
