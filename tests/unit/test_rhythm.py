@@ -122,6 +122,16 @@ def test_a_silence_that_was_told_goes_on_for_months(pipeline):
     assert Rhythms(pipeline, START).look(newest + 90 * DAY) == [], "nobody looked for so long"
 
 
+def test_a_death_that_sparkplug_told_is_in_the_sentence():
+    tags = {"sparkplug": "offline since 2023-11-16T00:03:20.000Z"}
+    info = SensorInfo("g/edge", tags=tags)
+    pipeline = Pipeline(Budget(3.0), lambda sensor_id: info, zones=Zones())
+    newest = report(pipeline, times(2000), "g/edge")
+    (incident,) = Rhythms(pipeline, START).look(newest + 3 * HOUR)
+    told = " Sparkplug told of it: offline since 2023-11-16T00:03:20.000Z. By chance"
+    assert told in incident.text
+
+
 # --- silent together ---
 
 END = START + 2 * DAY

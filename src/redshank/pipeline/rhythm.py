@@ -14,6 +14,7 @@ import numpy as np
 
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, from_micros
 from redshank.core.records import BY_RHYTHM, OUT_OF_SEASON, SILENT, STUTTERING, Incident
+from redshank.core.sparkplug import OFFLINE, STATUS_TAG
 from redshank.pipeline import explain
 from redshank.pipeline.incidents import incident_id, severity
 from redshank.pipeline.outages import Bools, Outages
@@ -109,10 +110,16 @@ class Rhythms:
         since = before.opened if before else int(them.since[at])
         title = f"silent for {explain.duration((now - since) / SECOND)}"
         text = f"{self._usual(them, at)}; {title}, since {explain.moment(since)}."
+        text += self._death(them.sensor_ids[at])
         company = outages.company(at) if outages else None
         if company is None:
             return _Story(since, 0, title, text)
         return _Story(since, 0, title + company.brief(), text + company.told())
+
+    def _death(self, sensor_id: str) -> str:
+        """What the sensor's own network says of its end."""
+        status = self._pipeline.describe(sensor_id).tags.get(STATUS_TAG, "")
+        return f" Sparkplug told of it: {status}." if status.startswith(OFFLINE) else ""
 
     def _stutter(self, them: Attended, at: int) -> _Story:
         row, newest = them.seen[at], int(them.newest[at])
