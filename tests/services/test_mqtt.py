@@ -110,6 +110,21 @@ def test_the_session_keeps_what_is_published_while_redshank_is_away(tmp_path, ur
         assert process.stop() == 0
 
 
+def test_overlapping_templates_and_those_of_earlier_settings_double_nothing(tmp_path, url):
+    top = own_topic()
+    with following(tmp_path, url, f"{top}/#") as process:
+        assert process.stop() == 0
+        process.log.unlink()
+    topics = f"{top}/{{sensor_id}}/temperature, {top}/{{sensor_id}}/+"
+    with following(tmp_path, url, topics) as process:
+        publish(url, [(f"{top}/a/temperature", b"%d" % i) for i in range(10)])
+        publish(url, [(f"{top}/last/temperature", b"1")])
+        with process.client() as client:
+            until(lambda: client.get("/sensors", {"text": "last"})["total"])
+            assert [row["temperature"] for row in readings(client, "a")] == list(range(9, -1, -1))
+        assert process.stop() == 0
+
+
 def test_a_retained_value_without_a_time_is_left_out(tmp_path, url):
     top = own_topic()
     publish(url, [(f"{top}/s/t", b"1")], retain=True)
