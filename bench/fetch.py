@@ -87,7 +87,7 @@ def fetch(
     environment = {
         **own_environment(),
         "REDSHANK_OPENSENSEMAP_URL": server.url,
-        "REDSHANK_OPENSENSEMAP_ARCHIVE_URL": "",
+        "REDSHANK_OPENSENSEMAP_ARCHIVE_URL": "none",
         "REDSHANK_OPENSENSEMAP_SPACING_SECONDS": str(spacing),
     }
     span = ["--from", format_time(START), "--to", format_time(START + args.days * DAY)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.sources.mqtt import Broker, Mqtt, MqttLetters, listen
 from redshank.adapters.sources.mqtt import Discovered as Discovered
+from redshank.adapters.sources.mqtt import Proposal as Proposal
 from redshank.adapters.sources.opensensemap import (
     Archive,
     History,
@@ -70,6 +71,8 @@ REPLAYS = frozenset(("replay", "demo"))
 """First words of the names of sources that are files."""
 RESTART_SECONDS = 30.0
 """After an error that somebody must mend, a live source is tried again this much later."""
+NO_ARCHIVE = "none"
+"""Address of openSenseMap's archive where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +422,7 @@ async def _histories(
             client = _client(config, PATIENCE)
             open_ones.push_async_callback(client.aclose)
         archive = None
-        if config.opensensemap_archive_url:
+        if config.opensensemap_archive_url != NO_ARCHIVE:
             manners = _manners(config, PATIENCE)
             archive = Archive(config.opensensemap_archive_url, **manners)
             open_ones.push_async_callback(archive.aclose)

@@ -53,7 +53,7 @@ class Fetch:
         self._environment = {
             **own_environment(),
             "REDSHANK_OPENSENSEMAP_URL": server.url,
-            "REDSHANK_OPENSENSEMAP_ARCHIVE_URL": "",
+            "REDSHANK_OPENSENSEMAP_ARCHIVE_URL": "none",
             "REDSHANK_OPENSENSEMAP_SPACING_SECONDS": "0.01",
             "REDSHANK_LOG_LEVEL": "ERROR",
         }
@@ -97,7 +97,7 @@ def test_a_running_redshank_fetches_and_is_killed_meanwhile(server, launch, tmp_
     fetch = Fetch(server, tmp_path)
     settings = {
         "opensensemap_url": server.url,
-        "opensensemap_archive_url": "",
+        "opensensemap_archive_url": "none",
         "opensensemap_spacing_seconds": 0.01,
         "log_level": "ERROR",
     }

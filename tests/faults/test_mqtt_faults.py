@@ -115,9 +115,9 @@ def test_20_000_messages_over_a_network_that_is_cut_goes_silent_and_is_slow(
             )
             sending.start()
             for part, fault in enumerate((network.cut, network.silence) * 3, 1):
-                until(lambda part=part: stored(process) >= part * MESSAGES // 8, 90)
+                until(lambda part=part: stored(process) >= part * MESSAGES // 8)
                 fault()
-                until(lambda part=part: sessions(process) > part, 90)
+                until(lambda part=part: sessions(process) > part)
                 network.delay(0.05 * (part % 3))
             sending.join()
             publisher.wait()
@@ -141,7 +141,7 @@ def test_a_connection_that_dies_in_peace_is_noticed_and_made_anew(launch, broker
 
 
 def assert_all_there_once(process, message) -> None:
-    until(lambda: stored(process) >= MESSAGES, 90)
+    until(lambda: stored(process) >= MESSAGES)
     with process.client() as client:
         found = {f"s{i}": readings(client, f"s{i}") for i in range(SENSORS)}
     channel = "temperature" if message is timed else "pm25"
@@ -186,7 +186,7 @@ def test_a_full_queue_stops_the_broker_and_loses_nothing(launch, broker):
     with Publisher(broker.port) as publisher:
         publisher.send(map(timed, range(MESSAGES)))
         publisher.wait()
-    until(lambda: stored(process) >= MESSAGES, 90)
+    until(lambda: stored(process) >= MESSAGES)
     with process.client() as client:
         assert len(readings(client, "s0")) == MESSAGES // SENSORS
     assert process.stop() == 0

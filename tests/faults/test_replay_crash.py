@@ -32,7 +32,7 @@ def test_kills_during_replays_lose_and_double_nothing(launch, tmp_path):
     interrupted = rounds = 0
     while left := unread(process):
         rounds += 1  # on a slow machine the first ones bring nothing
-        interrupted += replay_and_kill(process, rng.uniform(0.01, 0.1 + 0.05 * rounds))
+        interrupted += replay_and_kill(process, rng.uniform(0.01, 0.1 * 1.3**rounds))
         process.start()
         assert unread(process) <= left
         assert unread(process) + len(stored(process)) == LETTERS

@@ -77,12 +77,12 @@ def test_every_format_in_one_place(tmp_path, url):
     stamp = "2026-01-01T00:00:00Z"
     pack = [{"bn": "urn:dev:ow:7:", "bt": 1_767_225_600, "n": "temp", "u": "Cel", "v": 19.5}]
     messages = [
+        (f"{top}/json", b"not a reading"),
         (f"{top}/north/roof/temperature", b"21.5"),
         (f"{top}/north/roof/humidity", orjson.dumps({"value": 40, "timestamp": stamp})),
         (f"{top}/json", orjson.dumps({"sensor_id": "cellar", "timestamp": stamp, "pm10": 7})),
         (f"{top}/json", orjson.dumps([{"sensor_id": "attic", "co2": 400 + i} for i in range(3)])),
         (f"{top}/json", orjson.dumps(pack)),
-        (f"{top}/json", b"not a reading"),
     ]
     topics = f"{top}/{{site}}/{{sensor_id}}/{{channel}}, {top}/json"
     with following(tmp_path, url, topics) as process:
@@ -107,6 +107,21 @@ def test_the_session_keeps_what_is_published_while_redshank_is_away(tmp_path, ur
         publish(url, [(f"{top}/s{i % 5}", b'{"co2":%d}' % i) for i in range(1000)])
         process.start()
         until(lambda: count(process) == 1000)
+        assert process.stop() == 0
+
+
+def test_overlapping_templates_and_those_of_earlier_settings_double_nothing(tmp_path, url):
+    top = own_topic()
+    with following(tmp_path, url, f"{top}/#") as process:
+        assert process.stop() == 0
+        process.log.unlink()
+    topics = f"{top}/{{sensor_id}}/temperature, {top}/{{sensor_id}}/+"
+    with following(tmp_path, url, topics) as process:
+        publish(url, [(f"{top}/a/temperature", b"%d" % i) for i in range(10)])
+        publish(url, [(f"{top}/last/temperature", b"1")])
+        with process.client() as client:
+            until(lambda: client.get("/sensors", {"text": "last"})["total"])
+            assert [row["temperature"] for row in readings(client, "a")] == list(range(9, -1, -1))
         assert process.stop() == 0
 
 
@@ -242,11 +257,11 @@ def test_discover_proposes_templates(url):
     messages.append((f"{top}-json/roof", b'{"temperature": 20, "humidity": 50}'))
     publish(url, messages, retain=True)
     try:
-        found = discover(url, "--seconds", "1", "--json")
+        found = discover(url, "--seconds", "3", "--json")
         assert found.returncode == 0, found.stderr
         proposals = {p["template"]: p for p in orjson.loads(found.stdout)["proposals"]}
         assert proposals[f"{top}/{{sensor_id}}/{{channel}}"]["topics"] == 4
         assert proposals[f"{top}-json/{{sensor_id}}"]["kind"] == "json"
-        assert "REDSHANK_MQTT_TOPICS=" in discover(url, "--seconds", "0.5").stdout
+        assert "REDSHANK_MQTT_TOPICS=" in discover(url, "--seconds", "1").stdout
     finally:
         publish(url, [(topic, b"") for topic, _ in messages], retain=True)

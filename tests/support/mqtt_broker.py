@@ -60,6 +60,7 @@ class Broker:
         self.acknowledged: list[int] = []
         self.connects: list[bytes] = []
         self.subscribed: list[bytes] = []
+        self.unsubscribed: list[bytes] = []
         self.published: list[bytes] = []
         self.most_unacknowledged = 0
         self.left = 0
@@ -132,6 +133,8 @@ class Broker:
                 unacknowledged -= 1
             elif head >> 4 == 3:
                 self.published.append(body)
+            elif head == 0xA2:
+                self.unsubscribed.append(body)
             elif head == 0xC0 and not self._deaf:
                 connection.sendall(b"\xd0\x00")
             elif head == 0xE0:

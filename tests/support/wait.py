@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 LOOK_EVERY = 0.05
+PATIENCE = 90.0
 
 
 def pause(seconds: float) -> None:
@@ -14,7 +15,7 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def until(happened: Callable[[], object], seconds: float = 30.0) -> None:
+def until(happened: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Look until it happened.
 
     Raises:

@@ -1,6 +1,9 @@
 """Titles and units of real boxes, and what they must become."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redshank.core.channels import (
     QUANTITIES,
@@ -85,8 +88,21 @@ def test_what_only_looks_alike_stays_apart(title, unit):
 )
 def test_units_are_converted(title, unit, value, expected):
     mapping = canonical(title, unit)
-    assert value * mapping.scale + mapping.offset == pytest.approx(expected)
+    assert mapping.convert(value) == pytest.approx(expected)
     assert mapping.unit == QUANTITIES[mapping.name].unit
+
+
+@given(st.integers(0, 20_000_000))
+def test_hundredths_stay_hundredths(hundredths):
+    pascal = canonical("Luftdruck", "Pa")
+    assert pascal.convert(hundredths / 100) == hundredths / 10_000
+
+
+@given(st.floats())
+def test_one_value_is_converted_as_many_are(value):
+    fahrenheit = canonical("Temperature", "°F")
+    one, many = fahrenheit.convert(value), fahrenheit.convert(np.array([value]))
+    np.testing.assert_array_equal([one], many)
 
 
 def test_without_any_unit_the_canonical_one_is_taken():

@@ -37,6 +37,41 @@ def test_objects_belong_to_the_last_level_that_differs():
     assert templates(lone) == ["tele/{sensor_id}/SENSOR"]
 
 
+@pytest.mark.parametrize(
+    ("topics", "payload", "template"),
+    [
+        (["plant/pump7/data"], '{"flow": 1}', "plant/{sensor_id}/data"),
+        (["pump7/data"], '{"flow": 1}', "{sensor_id}/data"),
+        (["tele/plug/SENSOR", "tele/plug/STATE"], '{"power": 1}', "tele/{sensor_id}/+"),
+        (["v3/app/devices/d1/up"], '{"temp": 1}', "v3/app/devices/{sensor_id}/up"),
+        (["shellies/ht1/sensor/temperature"], "21", "shellies/{sensor_id}/sensor/{channel}"),
+        (["sensors/data"], '{"sensor_id": "a", "flow": 1}', "sensors/data"),
+    ],
+)
+def test_levels_that_say_what_a_message_is_are_no_sensors(topics, payload, template):
+    assert templates(dict.fromkeys(topics, payload)) == [template]
+
+
+@pytest.mark.parametrize(
+    ("payload", "paths"),
+    [
+        ('{"temp": 1}', ("", "")),
+        ('{"temp": 1, "timestamp": 1700000000}', ("", "")),
+        ('{"temp": 1, "ts": 1700000000}', ("", "ts")),
+        ('{"temp": 1, "ts": 5}', ("", "")),
+        ('{"meta": {"ts": 1700000000}, "data": {"r": {"a": 1}}}', ("data.r", "meta.ts")),
+        ('{"Time": "2026-01-31T12:00:00", "AM2301": {"Temperature": 5}}', ("AM2301", "Time")),
+        ('{"values": {"a": 1}}', ("", "")),
+        ('{"a": 1, "b": {"c": 2}}', ("", "")),
+        ('{"data": {"a": 1, "timestamp": 1700000000}}', ("data", "")),
+        ('[{"a": {"b": 1}}]', ("", "")),
+    ],
+)
+def test_paths_are_proposed(payload, paths):
+    (found,) = propose({"a/b": payload.encode()}, {"a/b": 1})
+    assert (found.value_path, found.time_path) == paths
+
+
 def test_what_cannot_be_read_comes_last_and_without_a_template():
     found = propose({"a/b": b"ON", "c/d/e": b"1"}, {"a/b": 9, "c/d/e": 1})
     assert [(one.template, one.kind) for one in found] == [

@@ -74,6 +74,17 @@ def test_paths_lead_into_nested_json():
     assert found == [("b1", 1_700_000_000 * SECOND, {"pm10": 4.0}, {})]
 
 
+def test_objects_in_objects_are_joined_into_names():
+    row = {
+        "temperature": 21.5,
+        "update": {"state": "idle", "installed_version": 7},
+        "AM2301": {"Humidity": 40},
+    }
+    found, _ = read("zigbee2mqtt/door", row, "zigbee2mqtt/+")
+    channels = {"temperature": 21.5, "update_installed_version": 7.0, "am2301_humidity": 40.0}
+    assert found == [("door", NOW, channels, {"update_state": "idle"})]
+
+
 def test_a_path_to_a_number_takes_its_name_from_the_path():
     found, _ = read("s/b1", {"main": {"humidity": 40}}, "s/+", paths=Paths("main.humidity"))
     assert found == [("b1", NOW, {"humidity": 40.0}, {})]
@@ -102,7 +113,10 @@ def test_the_site_of_the_topic_is_told_once():
         ("sensors/b/t", b"true", "payload: True is not a number"),
         ("sensors/b", b'{"temperature":"x"}', "temperature: 'x' is not a number"),
         ("sensors/b", b'{"timestamp":"x","a":1}', "timestamp: 'x' is not a time"),
-        ("sensors/b", b'{"a":{"b":1}}', "a: '{\"b\":1}' is nested"),
+        ("sensors/b", b'{"a":{"b":[1]}}', "a_b: '[1]' is nested"),
+        ("sensors/b", b'{"a":{"b":1},"a_b":2}', "a_b: 2 comes twice"),
+        ("sensors/b", b'{"timestamp":{"date":1},"a":1}', "timestamp: '{\"date\":1}' is not a time"),
+        ("sensors/b", b'{"a":' * 20 + b"1" + b"}" * 20, "a_a_a_a_a_a_a_a_a: "),
         ("sensors/b", b"[" * 100_000, "payload: '[[["),
     ],
 )

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from contextlib import aclosing
 
+import orjson
 import pytest
 
 from redshank.adapters.sources.mqtt import Broker, Mqtt
@@ -120,6 +121,19 @@ def test_topics_are_subscribed_to_without_what_was_retained_before():
     with mqtt_broker.Broker(NUMBERS) as server:
         take(source(server, "sensors/{sensor_id}/{channel}", "x/#"))
     assert server.subscribed[0][3:] == b"\x00\x0bsensors/+/+\x11\x00\x03x/#\x11"
+
+
+def test_a_session_gives_up_the_topics_of_earlier_settings():
+    with mqtt_broker.Broker(NUMBERS) as server:
+        first = take(source(server, "sensors/#", "x/+"))
+        server.messages += [(*message, False) for message in NUMBERS]
+        found = take(source(server, "sensors/+/+", "x/+"), last_cursor(first))
+    assert [body[3:] for body in server.unsubscribed] == [b"\x00\x09sensors/#"]
+    assert orjson.loads(last_cursor(found))["filters"] == ["sensors/+/+", "x/+"]
+
+
+def last_cursor(parcels):
+    return [parcel.cursor for parcel in parcels if parcel.cursor][-1]
 
 
 def test_an_unknown_sparkplug_node_is_asked_for_its_births_once():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redshank.adapters.sources.mqtt.topics import Router, Template
+from redshank.adapters.sources.mqtt.topics import Router, Template, covers
 from redshank.core.errors import ConfigError
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_template_is_refused_by_name(text, why):
 
 def test_the_first_template_that_fits_wins():
     router = Router(["s/{sensor_id}/raw=number", "s/#"])
-    assert router.filters == ["s/+/raw", "s/#"]
+    assert router.filters == ["s/#"]
     assert router.route("s/1/raw").kind == "number"
     assert router.route("s/1/other").kind == "auto"
     assert router.route("elsewhere") is None
@@ -94,3 +94,25 @@ def test_the_first_template_that_fits_wins():
 def test_without_templates_there_is_nothing_to_read():
     with pytest.raises(ConfigError, match="mqtt_topics is empty"):
         Router([])
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "covered"),
+    [
+        ("#", "a/b", True),
+        ("a/#", "a", True),
+        ("a/#", "a/+/c", True),
+        ("a/+", "a/b", True),
+        ("+/+/+", "a/+/c", True),
+        ("a/+", "a/#", False),
+        ("a/+/c", "+/b/c", False),
+        ("a/b", "a/+", False),
+        ("a", "a/b", False),
+        ("#", "$SYS/#", False),
+        ("$share/p/a/#", "$share/p/a/b", True),
+        ("a/#", "$share/p/a/b", False),
+    ],
+)
+def test_a_filter_that_another_one_covers_is_not_subscribed_to(wide, narrow, covered):
+    assert covers(wide, narrow) == covered
+    assert (Router([narrow, wide]).filters == [wide]) == covered

@@ -28,13 +28,13 @@ def new_pipeline():
     return Pipeline(Budget(3.0), lambda sensor_id: INFO, zones=Zones())
 
 
-def report(pipeline, time):
+def report(pipeline, time, name="lake"):
     """Rows of one sensor at these times, arriving about as they happen; the newest time."""
-    if "lake" not in pipeline:
-        pipeline.adopt("lake", None, INFO)
+    if name not in pipeline:
+        pipeline.adopt(name, None, pipeline.describe(name))
     for part in np.array_split(np.asarray(time, np.int64), max(1, len(time) // 100)):
         n = len(part)
-        rows = Batch(("lake",), np.zeros(n, np.int32), part, ("t",), np.ones((n, 1)))
+        rows = Batch((name,), np.zeros(n, np.int32), part, ("t",), np.ones((n, 1)))
         pipeline.run([rows], int(part[-1]))
     return int(time[-1])
 
@@ -100,6 +100,86 @@ def test_a_restart_goes_on_with_the_same_silence(pipeline):
     again = Rhythms(pipeline, newest + 3 * HOUR, [incident])
     (later,) = again.look(newest + 9 * HOUR)
     assert (later.id, later.title) == (incident.id, "silent for 9 h")
+
+
+def test_a_silence_that_is_over_says_how_long_it_was(pipeline):
+    newest = report(pipeline, times(2000))
+    rhythms = Rhythms(pipeline, START)
+    rhythms.look(newest + 3 * HOUR)
+    back = report(pipeline, [newest + 3 * HOUR + 30 * MINUTE])
+    (over,) = rhythms.look(back + SECOND)
+    assert over.title == "silent for 3 h 30 min"
+    assert "; silent for 3 h 30 min, since " in over.text
+    assert over.lasted == 3 * HOUR + 30 * MINUTE
+
+
+def test_a_silence_that_was_told_goes_on_for_months(pipeline):
+    newest = report(pipeline, times(2000))
+    rhythms = Rhythms(pipeline, START)
+    rhythms.look(newest + 3 * HOUR)
+    (later,) = rhythms.look(newest + 90 * DAY)
+    assert later.title == "silent for 90 d"
+    assert Rhythms(pipeline, START).look(newest + 90 * DAY) == [], "nobody looked for so long"
+
+
+def test_a_death_that_sparkplug_told_is_in_the_sentence():
+    tags = {"sparkplug": "offline since 2023-11-16T00:03:20.000Z"}
+    info = SensorInfo("g/edge", tags=tags)
+    pipeline = Pipeline(Budget(3.0), lambda sensor_id: info, zones=Zones())
+    newest = report(pipeline, times(2000), "g/edge")
+    (incident,) = Rhythms(pipeline, START).look(newest + 3 * HOUR)
+    told = " Sparkplug told of it: offline since 2023-11-16T00:03:20.000Z. By chance"
+    assert told in incident.text
+
+
+# --- silent together ---
+
+END = START + 2 * DAY
+
+
+def until(end, seed=0):
+    """Times up to some network's death."""
+    time = times(4000, seed=seed)
+    return time[time < end]
+
+
+def test_sensors_of_a_site_that_fall_silent_together_say_so():
+    sites = {"a": "North", "b": "North", "c": "North", "d": "South"}
+    infos = {name: SensorInfo(name, site=site) for name, site in sites.items()}
+    pipeline = Pipeline(Budget(3.0), infos.__getitem__, zones=Zones())
+    newest = {name: report(pipeline, until(END, seed=i), name) for i, name in enumerate("abcd")}
+    report(pipeline, times(300, start=newest["c"]), "c")
+    rhythms = Rhythms(pipeline, START)
+    told = {i.sensor_id: i for i in rhythms.look(END + 3 * HOUR)}
+    assert told.keys() == {"a", "b", "d"}
+    assert told["a"].title.startswith("silent for 3 h, as is 1 other of North")
+    assert " 1 of the 2 other sensors of North fell silent with it: look " in told["a"].text
+    assert told["d"].title.startswith("silent for") and "South" not in told["d"].text
+
+
+@pytest.mark.parametrize(
+    ("others", "title", "sentence"),
+    [
+        ("b", ", as is 1 other from mqtt", "The other sensor from mqtt fell"),
+        ("bc", ", as are 2 others from mqtt", "Both other sensors from mqtt fell"),
+        ("bcd", ", as are 3 others from mqtt", "All 3 other sensors from mqtt fell"),
+    ],
+)
+def test_without_sites_it_is_told_of_their_source(others, title, sentence):
+    pipeline = Pipeline(Budget(3.0), lambda name: SensorInfo(name, source="mqtt"), zones=Zones())
+    for i, name in enumerate("a" + others):
+        report(pipeline, until(END, seed=i), name)
+    told = Rhythms(pipeline, START).look(END + 3 * HOUR)
+    assert len(told) == 1 + len(others)
+    assert all(title in i.title and sentence in i.text for i in told)
+
+
+def test_a_sensor_that_was_silent_before_is_not_counted():
+    pipeline = Pipeline(Budget(3.0), lambda name: SensorInfo(name, site="North"), zones=Zones())
+    report(pipeline, until(END - DAY), "a")
+    report(pipeline, until(END, seed=1), "b")
+    (alone,) = [i for i in Rhythms(pipeline, START).look(END + 3 * HOUR) if i.sensor_id == "b"]
+    assert "North" not in alone.text
 
 
 # --- stutter ---

@@ -12,8 +12,8 @@ from redshank.checks.stores import START, everything, readings, settle, verdicts
 from redshank.core.batch import Batch
 from redshank.core.clock import DAY, HOUR, MINUTE
 from redshank.core.ports import Commit
-from redshank.core.queries import LatestReadings, Sensors, SensorSeries, StoreTotals
-from redshank.core.records import Checkpoint
+from redshank.core.queries import DeadLetters, LatestReadings, Sensors, SensorSeries, StoreTotals
+from redshank.core.records import Checkpoint, DeadLetter
 
 ROWS = st.lists(
     st.tuples(
@@ -79,6 +79,15 @@ def test_retention_forgets_old_rows_and_keeps_counts_right():
     assert store.read(StoreTotals()).verdicts == 0
     assert store.read(Sensors())[0].readings == 1
     assert [row.values for row in store.read(LatestReadings("a"))] == [{"t": 7.0}]
+    store.close()
+
+
+def test_retention_forgets_old_dead_letters():
+    store = SqliteStore(retention=30 * DAY)
+    times = [*(START + at for at in range(1200)), START + 20 * DAY]
+    store.write(Commit(dead_letters=[DeadLetter(at, "mqtt", "x: 1 is odd", b"1") for at in times]))
+    settle(store, START + 40 * DAY)
+    assert [letter.time for letter in store.read(DeadLetters())] == [START + 20 * DAY]
     store.close()
 
 

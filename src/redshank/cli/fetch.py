@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from redshank.services.ingest_report import BoxReport
 
 FAILED = 1
-_COLUMNS = ("box", "name", "read", "stored", "duplicates", "conflicts", "anomalous", "")
+_COLUMNS = (
+    "box", "name", "values read", "readings stored", "known", "in conflict", "anomalous", "",
+)  # fmt: skip
 
 From = Annotated[
     str | None,

@@ -122,7 +122,7 @@ def _print_lines(name: str, incident: Incident) -> None:
 
 
 def _lasted(incident: Incident) -> str:
-    return lasting(incident.last - incident.opened) + ("" if incident.closed else " so far")
+    return lasting(incident.lasted) + ("" if incident.closed else " so far")
 
 
 def _row(named: tuple[str, Incident]) -> Sequence[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from redshank.cli.console import print_json, print_table, say, settings
 
 if TYPE_CHECKING:
-    from redshank.wiring import Discovered
+    from redshank.wiring import Discovered, Proposal
 
 SECONDS = 30.0
 
@@ -70,3 +71,18 @@ def _print(found: Discovered, url: str) -> None:
     if templates:
         say(f"REDSHANK_MQTT_URL={url}")
         say(f'REDSHANK_MQTT_TOPICS="{", ".join(dict.fromkeys(templates))}"')
+        _print_paths([one for one in found.proposals if one.kind == "json"])
+
+
+def _print_paths(objects: Sequence[Proposal]) -> None:
+    """Settings where all JSON is alike, else what there is to know: they hold for all of it."""
+    paths = {(one.value_path, one.time_path) for one in objects}
+    if len(paths) == 1:
+        for name, path in zip(("VALUE", "TIME"), paths.pop(), strict=True):
+            if path:
+                say(f"REDSHANK_MQTT_{name}_PATH={path}")
+        return
+    for one in objects:
+        for what, path in (("VALUE", one.value_path), ("TIME", one.time_path)):
+            if path:
+                say(f"{one.template} alone would want REDSHANK_MQTT_{what}_PATH={path}")

@@ -13,7 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
+from typing import TypeVar
 
+import numpy as np
+
+from redshank.core.batch import Floats
+
+Values = TypeVar("Values", float, Floats)
+_DECIMALS = 9
+"""Of a converted value: what comes behind was not measured."""
+_ROUNDED = 1e6
+"""Larger ones keep all digits that they have."""
 MAX_NAME = 64
 """Longest channel name; longer ones are cut."""
 
@@ -58,6 +68,20 @@ class ChannelMapping:
     scale: float = 1.0
     offset: float = 0.0
     mapped: bool = True
+
+    def convert(self, value: Values) -> Values:
+        """A value, or an array of them, in the channel's unit."""
+        return scaled(value, self.scale, self.offset)
+
+
+def scaled(value: Values, scale: float, offset: float = 0.0) -> Values:
+    """``value * scale + offset``, to nine decimals: 96432.73 Pa are 964.3273 hPa, no hair less."""
+    if (scale, offset) == (1.0, 0.0):
+        return value
+    exact = np.asarray(value * scale + offset)
+    small = np.abs(exact) < _ROUNDED
+    near = np.where(small, np.round(np.where(small, exact, 0.0), _DECIMALS), exact)
+    return float(near) if isinstance(value, float) else near
 
 
 _ABSOLUTE_ZERO = -273.15

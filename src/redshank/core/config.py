@@ -154,7 +154,10 @@ class Config(BaseModel):
         pattern=r"^\s*\d{1,2}\s*of\s*\d{1,2}\s*$",
     )
     retention_days: int | None = _setting(
-        None, "Readings and verdicts older than this are deleted; empty keeps them.", "days", ge=1
+        None,
+        "Readings, verdicts and dead letters older than this are deleted; empty keeps them.",
+        "days",
+        ge=1,
     )
     commit_readings: int = _setting(10_000, "Most rows of one transaction.", "readings", ge=1)
     log_level: Level = _setting("INFO", "Least level that is logged.")
@@ -185,8 +188,8 @@ class Config(BaseModel):
     )
     opensensemap_archive_url: str = _setting(
         "https://archive.opensensemap.org",
-        "Daily archive for what lies far back; empty for none.",
-        pattern=r"^$|^https?://[^\s/]+",
+        "Daily archive for what lies far back; `none` for none.",
+        pattern=r"^none$|^https?://[^\s/]+",
     )
     opensensemap_archive_days: int = _setting(
         365, "Only what is older than this is read from the archive.", "days", ge=2

@@ -288,6 +288,6 @@ def as_rows(
         mapping, copy = channels[each.sensor], 0
         while mapping.name in rows.setdefault((each.time, copy), {}):
             copy += 1
-        rows[each.time, copy][mapping.name] = each.value * mapping.scale + mapping.offset
+        rows[each.time, copy][mapping.name] = mapping.convert(each.value)
     for (time, _), values in sorted(rows.items(), key=lambda row: row[0]):
         yield time, values

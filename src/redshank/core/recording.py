@@ -179,7 +179,7 @@ class Recording:
         for mapping in convert:
             if mapping.name in batch.channels:
                 column = batch.channels.index(mapping.name)
-                values[:, column] = values[:, column] * mapping.scale + mapping.offset
+                values[:, column] = mapping.convert(values[:, column])
         return replace(batch, values=values)
 
     def _note(self, batch: Batch) -> None:

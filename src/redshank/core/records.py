@@ -209,6 +209,11 @@ class Incident:
         """``open`` while it goes on, else ``closed``."""
         return "open" if self.closed is None else "closed"
 
+    @property
+    def lasted(self) -> int:
+        """Microseconds from the first to the latest row that belonged to it."""
+        return self.last - self.opened
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:

@@ -22,6 +22,8 @@ NAMESPACE = "spBv1.0"
 SEQUENCE = 256
 """So many messages of a node have different sequence numbers."""
 STATUS_TAG = "sparkplug"
+OFFLINE = "offline since "
+"""What the tag begins with after a death; the time follows."""
 """Tag of a sensor that says whether it is online, or since when it is not."""
 _MILLISECOND = SECOND // 1000
 _BIRTHS, _DEATHS = {"NBIRTH", "DBIRTH"}, {"NDEATH", "DDEATH"}
@@ -242,7 +244,7 @@ def _death(
         return Heard(nothing)
     gone = births.dead(address.sensor_id, node) or [address.sensor_id]
     # A will was written when its node connected, so only the time of arrival says when it died.
-    text = f"offline since {format_time(arrival if node else min(when, arrival))}"
+    text = OFFLINE + format_time(arrival if node else min(when, arrival))
     return Heard(nothing, [_status(s, address.group, text) for s in gone], changed=True)
 
 

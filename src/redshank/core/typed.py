@@ -71,7 +71,7 @@ class Collector:
             raise FieldError(name, shown(value), "comes twice for the same time")
         if len(values) >= MAX_CHANNELS:
             raise FieldError(name, shown(value), f"is one of more than {MAX_CHANNELS} channels")
-        values[mapping.name] = value * mapping.scale + mapping.offset
+        values[mapping.name] = mapping.convert(value)
         if unit:
             info = ChannelInfo(mapping.name, mapping.unit, name, unit)
             self._infos.setdefault(sensor_id, {})[mapping.name] = info

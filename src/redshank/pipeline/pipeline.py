@@ -27,7 +27,7 @@ from redshank.pipeline import check
 from redshank.pipeline.budget import Budget, Rebuilt
 from redshank.pipeline.incidents import Running, Seen, Tracker
 from redshank.pipeline.lapses import Absences
-from redshank.pipeline.timing import Attended, Timing
+from redshank.pipeline.timing import Attended, Place, Timing
 
 MODEL = "redshank-streaming"
 _PER_ROW = ("time", "score", "rate", "per_month", "budget", "status", "cause")
@@ -260,7 +260,7 @@ class Pipeline:
             self._bounds[slot] = own
 
     def place(self, info: SensorInfo) -> None:
-        """Go by a sensor's time zone from here on."""
+        """Go by a sensor's site and time zone from here on."""
         if (slot := self._slot.get(info.sensor_id)) is not None:
             self._timing.place(slot, info)
 
@@ -382,7 +382,12 @@ class Pipeline:
         newest = self._newest[slots]
         since = np.maximum(np.maximum(newest, self._arrived[slots]), started)
         seen = self._timing.attendance(slots, since, now)
-        return Attended(ids, since, newest, self._engine.budget[slots], seen)
+        places = self._timing.places(slots)
+        return Attended(ids, since, newest, self._engine.budget[slots], places, seen)
+
+    def place_of(self, number: int) -> Place:
+        """The place of this number in :class:`Attended`."""
+        return self._timing.place_of(number)
 
     def predict(self, batches: Sequence[Batch], now: int) -> list[Verdicts]:
         """Verdicts on rows as if they came now; changes and learns nothing.

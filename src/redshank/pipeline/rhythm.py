@@ -14,8 +14,10 @@ import numpy as np
 
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, from_micros
 from redshank.core.records import BY_RHYTHM, OUT_OF_SEASON, SILENT, STUTTERING, Incident
+from redshank.core.sparkplug import OFFLINE, STATUS_TAG
 from redshank.pipeline import explain
 from redshank.pipeline.incidents import incident_id, severity
+from redshank.pipeline.outages import Bools, Outages
 from redshank.pipeline.pipeline import Pipeline
 from redshank.pipeline.timing import Attended
 
@@ -47,9 +49,6 @@ class _Story:
     text: str
 
 
-Bools = np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-
 class Rhythms:
     """Which sensors are silent, stutter or report out of season.
 
@@ -72,26 +71,55 @@ class Rhythms:
         """
         them = self._pipeline.attended(self._started, now)
         changed = list(self._ended(them, now))
-        for kind, at in _found(them, now):
-            before = self._open.get((kind, them.sensor_ids[at]))
+        silent = self._silent(them, now)
+        news = [one for one in _found(them, silent, now) if self._is_news(them, *one, now)]
+        told = any(kind == SILENT for kind, _ in news)
+        outages = Outages(them, silent, self._pipeline.place_of) if told else None
+        for kind, at in news:
             last = _last(kind, them, at, now)
-            if before is None or _notable(last, before):
-                incident = _incident(kind, them, at, last, self._story(kind, them, at, last))
-                self._open[kind, incident.sensor_id] = incident
-                changed.append(incident)
+            story = self._story(kind, them, at, last, outages)
+            incident = _incident(kind, them, at, last, story)
+            self._open[kind, incident.sensor_id] = incident
+            changed.append(incident)
         return changed
 
-    def _story(self, kind: str, them: Attended, at: int, last: int) -> _Story:
+    def _silent(self, them: Attended, now: int) -> Bools:
+        """(n,) which sensors are silent; one that was told stays so however long it lasts."""
+        silent = _within(them, SILENT)
+        for at in np.flatnonzero(silent & (now - them.newest >= FORGOTTEN)).tolist():
+            silent[at] = (SILENT, them.sensor_ids[at]) in self._open
+        return silent
+
+    def _is_news(self, them: Attended, kind: str, at: int, now: int) -> bool:
+        """Whether it began, or has gone on for long enough to be told again."""
+        before = self._open.get((kind, them.sensor_ids[at]))
+        if before is None:
+            return True
+        more = _last(kind, them, at, now) - before.last
+        return more >= max(MINUTE, (before.last - before.opened) // 5)
+
+    def _story(
+        self, kind: str, them: Attended, at: int, last: int, outages: Outages | None
+    ) -> _Story:
         if kind == SILENT:
-            return self._silence(them, at, last)
+            return self._silence(them, at, last, outages)
         return self._stutter(them, at) if kind == STUTTERING else self._odd(them, at)
 
-    def _silence(self, them: Attended, at: int, now: int) -> _Story:
+    def _silence(self, them: Attended, at: int, now: int, outages: Outages | None) -> _Story:
         before = self._open.get((SILENT, them.sensor_ids[at]))
         since = before.opened if before else int(them.since[at])
-        silent = explain.duration((now - since) / SECOND)
-        text = f"{self._usual(them, at)}; silent for {silent}, since {explain.moment(since)}."
-        return _Story(since, 0, f"silent for {silent}", text)
+        title = f"silent for {explain.duration((now - since) / SECOND)}"
+        text = f"{self._usual(them, at)}; {title}, since {explain.moment(since)}."
+        text += self._death(them.sensor_ids[at])
+        company = outages.company(at) if outages else None
+        if company is None:
+            return _Story(since, 0, title, text)
+        return _Story(since, 0, title + company.brief(), text + company.told())
+
+    def _death(self, sensor_id: str) -> str:
+        """What the sensor's own network says of its end."""
+        status = self._pipeline.describe(sensor_id).tags.get(STATUS_TAG, "")
+        return f" Sparkplug told of it: {status}." if status.startswith(OFFLINE) else ""
 
     def _stutter(self, them: Attended, at: int) -> _Story:
         row, newest = them.seen[at], int(them.newest[at])
@@ -139,7 +167,7 @@ class Rhythms:
             end = None if at is None else _end(incident, them, at, now)
             if end is not None:
                 del self._open[key]
-                yield replace(incident, closed=end, last=max(incident.last, end))
+                yield _over(incident, end)
 
 
 def _within(them: Attended, kind: str) -> Bools:
@@ -149,10 +177,9 @@ def _within(them: Attended, kind: str) -> Bools:
     return within
 
 
-def _found(them: Attended, now: int) -> Iterator[tuple[str, int]]:
+def _found(them: Attended, silent: Bools, now: int) -> Iterator[tuple[str, int]]:
     """Kind and number of each sensor that does not report as usual."""
     quiet = now - them.newest
-    silent = _within(them, SILENT) & (quiet < FORGOTTEN)
     reach = np.maximum(LIVE_INTERVALS * np.nan_to_num(them.seen["interval"]) * SECOND, HOUR)
     live = ~silent & (quiet < reach)
     for kind in (SILENT, STUTTERING, OUT_OF_SEASON):
@@ -180,9 +207,15 @@ def _last(kind: str, them: Attended, at: int, now: int) -> int:
     return int(them.newest[at] if kind == STUTTERING else them.seen["odd_last"][at])
 
 
-def _notable(last: int, before: Incident) -> bool:
-    """Whether what goes on has gone on for long enough to be told again."""
-    return last - before.last >= max(MINUTE, (before.last - before.opened) // 5)
+def _over(incident: Incident, end: int) -> Incident:
+    """The incident as it ended; a silence says how long it was in all."""
+    over = replace(incident, closed=end, last=max(incident.last, end))
+    if incident.kind != SILENT:
+        return over
+    told, whole = (f"silent for {explain.duration(i.lasted / SECOND)}" for i in (incident, over))
+    return replace(
+        over, title=over.title.replace(told, whole, 1), text=over.text.replace(told, whole, 1)
+    )
 
 
 def _incident(kind: str, them: Attended, at: int, last: int, story: _Story) -> Incident:

@@ -1,9 +1,10 @@
-"""When sensors report: what is learned of it, each sensor on the clocks of its own time zone."""
+"""When sensors report: what is learned of it, each on the clocks of its own time zone and place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from redshank.core.records import SensorInfo
 from redshank.core.zones import Zone, Zones
 from redshank.detect.cadence import Attendance, Cadence
 from redshank.detect.engine import Engine
+
+
+class Place(NamedTuple):
+    """What sensors have in common: a site, or the source of those without one."""
+
+    site: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +31,7 @@ class Attended:
         since: when a reading came the last time, wall clock or event time, whichever is later.
         newest: event time of the newest reading.
         budget: the alarm budget.
+        place: number of where each belongs, for :meth:`Timing.place_of`.
         seen: rows of :data:`redshank.detect.cadence.ATTENDANCE`.
     """
 
@@ -30,6 +39,7 @@ class Attended:
     since: Times
     newest: Times
     budget: Singles
+    place: Ints
     seen: Attendance
 
 
@@ -45,11 +55,17 @@ class Timing:
         self._zones = zones
         self._engine = engine
         self._cadence = Cadence()
+        self._places = [Place()]
+        self._number = {Place(): 0}
+        self._place = np.zeros(64, np.int32)
 
     def enter(self, slot: int) -> None:
         """A sensor of which nothing is learned yet."""
         self._cadence.sensors.reserve(slot + 1)
         self._cadence.sensors.clear(slot)
+        while slot >= len(self._place):
+            self._place = np.concatenate([self._place, np.zeros_like(self._place)])
+        self._place[slot] = 0
 
     def place(self, slot: int, info: SensorInfo) -> None:
         """Go by what is registered of a sensor; in another zone its hours are learned anew."""
@@ -57,6 +73,18 @@ class Timing:
         if number != self._engine.zone[slot]:
             self._engine.zone[slot] = number
             self._cadence.forget_calendar(np.array([slot], np.int32))
+        place = Place(info.site) if info.site else Place(source=info.source)
+        self._place[slot] = self._number.setdefault(place, len(self._places))
+        if len(self._number) > len(self._places):
+            self._places.append(place)
+
+    def places(self, slots: Ints) -> Ints:
+        """(n,) numbers of where these sensors belong."""
+        return self._place[slots]
+
+    def place_of(self, number: int) -> Place:
+        """The place of this number."""
+        return self._places[number]
 
     def zone_of(self, slot: int) -> Zone:
         """A sensor's time zone."""

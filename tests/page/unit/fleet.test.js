@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asides, byNeed, byWeight, headline, silence } from '../../../src/redshank/page/lib/fleet.js';
+import { asOf, asides, byNeed, byWeight, headline, silence } from '../../../src/redshank/page/lib/fleet.js';
 import { csv } from '../../../src/redshank/page/lib/csv.js';
 import { sparkPath } from '../../../src/redshank/page/ui/spark.js';
 
@@ -38,6 +38,17 @@ test('a sensor that is usually off now is not called silent', () => {
   const off = { last_seen: new Date(NOW - 5 * 3600_000).toISOString() };
   assert.equal(silence(sensor(off), NOW), 0);
   assert.equal(silence(sensor({ ...off, source: 'replay' }), NOW), 5 * 3600_000);
+});
+
+test('a silence that goes on is told as of now', () => {
+  const incident = { kind: 'silent', state: 'open', opened: new Date(NOW - 3 * 3600_000).toISOString(), duration_seconds: 9000,
+    title: 'silent for 2 h 30 min, as are 4 others of North', text: 'A usually reports every 1 min; silent for 2 h 30 min, since Mon 17 Mar 2025, 09:00 UTC.' };
+  const now = asOf(/** @type {any} */ (incident), NOW);
+  assert.equal(now.title, 'silent for 3 h, as are 4 others of North');
+  assert.equal(now.text, 'A usually reports every 1 min; silent for 3 h, since Mon 17 Mar 2025, 09:00 UTC.');
+  assert.equal(now.duration_seconds, 10800);
+  const over = /** @type {any} */ ({ ...incident, state: 'closed' });
+  assert.equal(asOf(over, NOW), over);
 });
 
 test('those in need come first', () => {

@@ -32,7 +32,7 @@ def osm(monkeypatch, redshank):
         server.fill(TEMPERATURE, times, np.linspace(10, 20, ROWS).tolist())
         server.fill(PRESSURE, times, np.full(ROWS, 101_325.0).tolist())
         monkeypatch.setenv("REDSHANK_OPENSENSEMAP_URL", server.url)
-        monkeypatch.setenv("REDSHANK_OPENSENSEMAP_ARCHIVE_URL", "")
+        monkeypatch.setenv("REDSHANK_OPENSENSEMAP_ARCHIVE_URL", "none")
         monkeypatch.setenv("REDSHANK_OPENSENSEMAP_SPACING_SECONDS", "0")
         yield server
 

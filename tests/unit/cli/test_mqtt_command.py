@@ -12,6 +12,21 @@ def test_discover_prints_a_table_and_the_settings(redshank):
     assert 'REDSHANK_MQTT_TOPICS="sensors/{sensor_id}/{channel}"' in found.out
 
 
+def test_discover_says_where_nested_numbers_lie(redshank):
+    nested = ("a/pump7", b'{"meta": {"ts": 1700000000}, "data": {"flow": 1}}')
+    assert "REDSHANK_MQTT_VALUE_PATH=data\nREDSHANK_MQTT_TIME_PATH=meta.ts" in heard(
+        redshank, nested
+    )
+    mixed = heard(redshank, nested, ("b/pump8", b'{"flow": 1}'))
+    assert "a/{sensor_id} alone would want REDSHANK_MQTT_VALUE_PATH=data" in mixed
+
+
+def heard(redshank, *messages):
+    with mqtt_broker.Broker(messages, hang_up_when_done=False) as server:
+        url = f"mqtt://127.0.0.1:{server.port}"
+        return redshank("mqtt", "discover", url, "--seconds", 0.3).out
+
+
 def test_silence_is_told(redshank):
     with mqtt_broker.Broker(hang_up_when_done=False) as server:
         found = redshank("mqtt", "discover", f"mqtt://127.0.0.1:{server.port}", "--seconds", 0.2)

@@ -1,5 +1,5 @@
 /** What the fleet says in words. */
-import { MINUTE, SECOND, about, count, plural } from './format.js';
+import { MINUTE, SECOND, about, count, plural, span } from './format.js';
 import { newest } from './store.js';
 
 /**
@@ -23,6 +23,20 @@ export function silence(sensor, now) {
   const away = now - Date.parse(sensor.last_seen);
   const patience = Math.max(MINUTE, 5 * (sensor.rhythm_seconds ?? 60) * SECOND);
   return away > patience ? away : 0;
+}
+
+/**
+ * The incident as of now: a silence that goes on grows between two tellings.
+ * @template {Pick<Incident, 'kind' | 'state' | 'opened' | 'title' | 'text' | 'duration_seconds'>} T
+ * @param {T} incident
+ * @param {number} now
+ * @returns {T}
+ */
+export function asOf(incident, now) {
+  const ms = now - Date.parse(incident.opened);
+  if (incident.kind !== 'silent' || incident.state !== 'open' || !(ms / SECOND > incident.duration_seconds)) return incident;
+  const grown = (/** @type {string} */ words) => words.replace(/\bsilent for \d[^,;.]*/, `silent for ${span(ms)}`);
+  return { ...incident, title: grown(incident.title), text: grown(incident.text), duration_seconds: ms / SECOND };
 }
 
 /** Sources whose readings carry the times of their recording. @param {string | null} source */

@@ -45,7 +45,7 @@ function Outcome({ preview, value, applied }) {
     <div role="status"><h2 id="outcome-title">At this budget, the last ${data.days} days would have brought ${plural(data.count, 'incident')}<span class="quiet">, ${words}</span></h2></div>
     ${data.incidents.length ? html`<ul class="lines">${[...data.incidents].sort((a, b) => b.opened.localeCompare(a.opened)).slice(0, LISTED).map((i) => html`<li class="line" key=${i.sensor_id + i.opened}>
         <span class="line-text"><a href=${i.id ? `/incidents/${part(i.id)}` : around(i)}>${i.title ? sentence(i.title) : sensorOf(i)}</a> <span class="quiet">${i.title ? sensorOf(i) : ''}${i.id ? '' : ' would be new'}</span></span>
-        <span class="quiet line-rate">${onceIn(30 / i.rate)} by chance</span>
+        <span class="quiet line-rate">${i.rate > 0 ? `${onceIn(30 / i.rate)} by chance` : 'not by chance'}</span>
         <span class="quiet line-time"><${Time} at=${i.opened} form="absolute" />, ${span(Date.parse(i.last) - Date.parse(i.opened))}</span></li>`)}</ul>`
       : html`<p class="nothing">None: at this budget nothing in the last ${data.days} days would have been an incident.</p>`}
     ${data.incidents.length > LISTED && html`<p class="quiet">and ${count(data.incidents.length - LISTED)} more.</p>`}

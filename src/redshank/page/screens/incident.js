@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part, send } from '../lib/api.js';
 import { DAY, MINUTE, certainty, channelName, localTimes, number, onceIn, originWords, percent, plural, quantity, sentence, span, tied } from '../lib/format.js';
-import { hearOf } from '../lib/fleet.js';
+import { asOf, hearOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useTitle, useWidth } from '../lib/hooks.js';
 import { columns, shifted } from '../lib/series.js';
 import { subscribe } from '../lib/socket.js';
@@ -155,7 +155,7 @@ export function IncidentScreen({ id }) {
     if (message.change === 'removed') setGone(true);
     else resource.update(() => message.incident);
   });
-  const incident = resource.data;
+  const incident = resource.data && asOf(resource.data, now.time);
   useTitle(incident ? `${sensorOf(incident)}: ${incident.title}` : 'Incident');
   if (!incident) return resource.error ? html`<${Problem} error=${resource.error} retry=${resource.reload} />` : html`<${Loading} label="Looking for the incident …" />`;
   const changed = (/** @type {Incident} */ next) => resource.update(() => next);

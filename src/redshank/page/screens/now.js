@@ -2,8 +2,8 @@
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { blob, get } from '../lib/api.js';
 import { csv, download } from '../lib/csv.js';
-import { DAY, count, plural, sentence } from '../lib/format.js';
-import { asides, byNeed, byWeight, headline, nameOf, newestOf } from '../lib/fleet.js';
+import { DAY, count, sentence } from '../lib/format.js';
+import { asOf, asides, byNeed, byWeight, headline, nameOf, newestOf } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle } from '../lib/hooks.js';
 import { address, setQuery } from '../lib/router.js';
 import { subscribe } from '../lib/socket.js';
@@ -70,7 +70,7 @@ function Headline({ fleet, incidents }) {
   const now = useNow();
   const stale = useStale();
   const words = asides(fleet, now.time);
-  const [worst] = (incidents?.incidents ?? []).filter((i) => i.state === 'open').sort(byWeight);
+  const [worst] = (incidents?.incidents ?? []).filter((i) => i.state === 'open').map((i) => asOf(i, now.time)).sort(byWeight);
   const last = incidents?.incidents[0];
   return html`<div class=${`headline ${stale ? 'stale' : ''}`}>
     <h1>${headline(fleet)}</h1>
@@ -102,7 +102,7 @@ function Incidents({ list }) {
   useMemo(() => { waiting.current = list.data ? toReview(list.data, now.time) : null; }, [known]);
   if (!list.data) return list.error ? html`<${Problem} error=${list.error} retry=${list.reload} />` : null;
   const review = waiting.current ?? [];
-  const open = list.data.incidents.filter((i) => i.state === 'open').sort(byWeight);
+  const open = list.data.incidents.filter((i) => i.state === 'open').map((i) => asOf(i, now.time)).sort(byWeight);
   const past = list.data.incidents.filter((i) => i.state !== 'open');
   const cards = all ? open : open.slice(0, CARDS);
   const unmarked = past.filter((i) => review.includes(i.id));
@@ -112,13 +112,14 @@ function Incidents({ list }) {
   return html`
     ${cards.length + unmarked.length > 0 && html`<section aria-labelledby="open-title"><div class="section-head"><h2 id="open-title">To look at</h2>
       <span class="quiet">${[open.length && `${count(open.length)} open`, unmarked.length && `${count(unmarked.length)} closed, but not marked yet`].filter(Boolean).join(', ')}</span></div>
-      <div class="cards">${[...cards, ...unmarked].map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div></section>`}
-    ${(closed.length > 0 || open.length > CARDS) && html`<section aria-labelledby="past-title">
+      <div class="cards">${[...cards, ...unmarked].map((i) => html`<${IncidentCard} key=${i.id} incident=${i} changed=${changedOne} />`)}</div>
+      ${open.length > cards.length && html`<button class="plain" onClick=${() => setAll(true)}>Show ${count(open.length - cards.length)} more that are open</button>`}</section>`}
+    ${closed.length > 0 && html`<section aria-labelledby="past-title">
       <div class="section-head"><h2 id="past-title">Closed lately</h2>
         <button class="plain push" onClick=${async () => download('incidents.csv', await blob('/incidents.csv'))}>Export CSV</button></div>
       <ul class="lines">${closed.map((i) => html`<${IncidentLine} key=${i.id} incident=${i} />`)}</ul>
-      ${list.data.total > cards.length + unmarked.length + closed.length && !all && html`<button class="plain" onClick=${() => setAll(true)}>
-        Show more<span class="quiet after">${plural(list.data.total, 'incident')} in all, ${count(list.data.open)} open</span></button>`}
+      ${list.data.total - list.data.open > unmarked.length + closed.length && !all && html`<button class="plain" onClick=${() => setAll(true)}>
+        Show more<span class="quiet after">${count(list.data.total - list.data.open)} in all</span></button>`}
     </section>`}`;
 }
 

@@ -2,7 +2,7 @@
 import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part } from '../lib/api.js';
 import { about, budgetWords, count, range as rangeWords, rhythm, span } from '../lib/format.js';
-import { hearOf, nameOf, silence } from '../lib/fleet.js';
+import { asOf, hearOf, nameOf, silence } from '../lib/fleet.js';
 import { useMessages, useNow, useResource, useStale, useThrottled, useTitle, useWidth } from '../lib/hooks.js';
 import { PRESETS, parseRange, presetRange, rangeQuery, serves, wanted } from '../lib/range.js';
 import { address, setQuery } from '../lib/router.js';
@@ -207,16 +207,17 @@ function Shown({ view }) {
   return html`<span class="shown">${rangeWords(view.start, view.end)}</span>`;
 }
 
-/** @param {{sensor: Sensor, incidents: import('../lib/types').IncidentList | undefined}} props */
+/** @param {{sensor: Sensor, incidents: import('../lib/types').Incident[]}} props */
 function Head({ sensor, incidents }) {
   const now = useNow();
   const silent = silence(sensor, now.time);
-  const open = incidents?.incidents.find((i) => i.state === 'open');
+  const open = incidents.find((i) => i.state === 'open');
+  const told = open?.kind === 'silent'; // the incident says it already
   const place = [sensor.site, sensor.exposure].filter(Boolean).join(', ');
   return html`<header class="screen-head">
     <p class="crumb"><a href="/">Sensors</a></p>
     <h1>${nameOf(sensor)}</h1>
-    <p class="lead"><${State} shape=${silent ? 'silent' : sensor.status} word=${`${silent ? `silent for ${about(silent)}` : sensor.status}${open ? ':' : ','}`} />
+    <p class="lead"><${State} shape=${silent ? 'silent' : sensor.status} word=${told ? '' : `${silent ? `silent for ${about(silent)}` : sensor.status}${open ? ':' : ','}`} />
       ${open ? html` <a href=${`/incidents/${open.id}`}>${open.title}</a> since <${Time} at=${open.opened} form="absolute" />`
         : sensor.status === 'learning' ? ' it does not know yet what is normal here; no alarms so far' : ' no incident is open'}</p>
     <${Facts} items=${[
@@ -243,10 +244,11 @@ export function SensorScreen({ id }) {
   });
   useEffect(() => { if (sensor.data) hearOf(sensor.data); }, [sensor.data]);
   useTitle(sensor.data ? nameOf(sensor.data) : id);
+  const now = useNow();
   if (!sensor.data) return sensor.error ? html`<${Problem} error=${sensor.error} retry=${sensor.reload} />` : html`<${Loading} label="Looking for the sensor …" />`;
-  const list = incidents.data?.incidents ?? [];
+  const list = (incidents.data?.incidents ?? []).map((i) => asOf(i, now.time));
   return html`
-    <${Head} sensor=${sensor.data} incidents=${incidents.data} />
+    <${Head} sensor=${sensor.data} incidents=${list} />
     ${sensor.data.last_seen ? html`<${Charts} sensor=${sensor.data} />` : html`<p class="nothing">This sensor has not sent a reading yet.</p>`}
     <section aria-labelledby="incidents-title"><div class="section-head"><h2 id="incidents-title">Incidents of this sensor</h2></div>
       ${list.length ? html`<ul class="lines">${list.map((i) => html`<${IncidentLine} key=${i.id} incident=${i} named=${false} />`)}</ul>`

@@ -76,12 +76,21 @@ function frame(ctx, width, top, bottom, view, range) {
   };
 }
 
-/** @param {Columns} data @param {string} channel @param {string | undefined} focus */
+/**
+ * Incidents of a channel, and those of the sensor's rhythm, which are of no channel: an open silence
+ * lasts until now.
+ * @param {Columns} data @param {string} channel @param {string | undefined} focus
+ */
 function spansOf(data, channel, focus) {
-  const end = data.time.length ? data.time[data.time.length - 1] : data.to;
+  const newest = data.time.length ? data.time[data.time.length - 1] : data.to;
   return data.incidents
-    .filter((i) => i.channels.includes(channel))
-    .map((i) => ({ start: Date.parse(i.start), end: i.end ? Date.parse(i.end) : Math.max(end, Date.parse(i.start)), strong: !focus || i.id === focus }));
+    .filter((i) => !i.channels.length || i.channels.includes(channel))
+    .map((i) => {
+      const start = Date.parse(i.start);
+      const ofValues = i.channels.length > 0;
+      const end = i.end ? Date.parse(i.end) : Math.max(ofValues ? newest : Date.now(), start);
+      return { start, end, ofValues, strong: !focus || i.id === focus };
+    });
 }
 
 /** Scales move to their new range over some frames, so that panning does not make lines jump. */
@@ -137,7 +146,7 @@ export function ChannelChart({ view, data, channel, label, height, ghosts = [], 
     }
     if (!small) paint.thinLine(f, seen, seen.channel.expected, at, f.ink.bandEdge, []);
     paint.valueLine(f, seen, at, f.ink.data);
-    paint.anomalousSteps(f, seen, at, spans);
+    paint.anomalousSteps(f, seen, at, spans.filter((s) => s.ofValues));
     if (!small) paint.flagTicks(f, data, c, paint.visible(data, view));
     if (view.selection) paint.selected(f, view.selection);
     if (view.cursor !== null) {

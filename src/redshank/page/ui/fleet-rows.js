@@ -1,7 +1,7 @@
 /** The fleet as rows: all of them when there are few, only the visible ones when there are many. */
 import { html, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { get, part } from '../lib/api.js';
-import { MINUTE, about, channelName, number, rhythm } from '../lib/format.js';
+import { MINUTE, channelName, number, rhythm } from '../lib/format.js';
 import { nameOf, silence } from '../lib/fleet.js';
 import { useNow } from '../lib/hooks.js';
 import { epoch, useValue } from '../lib/store.js';
@@ -77,10 +77,10 @@ function Row({ sensor, spark, fixed }) {
   return html`<li class=${`sensor ${fixed ? 'fixed' : ''}`} ...${place}>
     <div class="who"><a href=${`/sensors/${part(sensor.sensor_id)}`}>${nameOf(sensor)}</a>
       <span class="quiet">${[sensor.site, sensor.exposure].filter(Boolean).join(' · ')}</span></div>
-    <div class="how"><${State} shape=${sensor.status} /><${Badge} n=${sensor.open_incidents} /></div>
+    <div class="how"><${State} shape=${silent ? 'silent' : sensor.status} /><${Badge} n=${sensor.open_incidents} /></div>
     <${Channels} sensor=${sensor} spark=${spark} most=${fixed ? 4 : 12} />
     <div class="when">
-      <span>${silent ? html`<${State} shape="silent" word=${`silent ${about(silent)}`} />` : html`<${Time} at=${sensor.last_seen} form="ago" />`}</span>
+      <span><${Time} at=${sensor.last_seen} form="ago" /></span>
       <span class="quiet">${rhythm(sensor.rhythm_seconds)}</span>
     </div>
   </li>`;

@@ -109,7 +109,6 @@ def resolution(info: SensorInfo, channel: str) -> float | None:
 
 def incident_json(incident: Incident, name: str | None) -> Json:
     """An incident with its story."""
-    end = incident.last if incident.closed is None else incident.closed
     rate = finite(incident.rate)
     return {
         "id": incident.id,
@@ -119,7 +118,7 @@ def incident_json(incident: Incident, name: str | None) -> Json:
         "opened": time_text(incident.opened),
         "last": time_text(incident.last),
         "closed": time_text(incident.closed),
-        "duration_seconds": (end - incident.opened) / SECOND,
+        "duration_seconds": incident.lasted / SECOND,
         "severity": incident.severity,
         "kind": incident.kind,
         "origin": incident.origin,

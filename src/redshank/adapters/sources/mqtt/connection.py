@@ -20,7 +20,7 @@ MAXIMUM_PACKET = 8 * 1024 * 1024
 """A broker does not send longer messages."""
 MOST_WAITING = 32 * 1024 * 1024
 """Bytes that may wait to be taken before no more is read from the socket."""
-_SUBSCRIPTION = 1
+_SUBSCRIPTION, _FAREWELL = 1, 2
 
 
 class ConnectionLostError(Exception):
@@ -38,6 +38,7 @@ class Session:
         expiry: seconds that the broker keeps the session without us; 0 for no session.
         qos: 1 to have every message until it is acknowledged, 0 to listen only.
         keep_alive: seconds within which broker and client must hear of one another.
+        former: topic filters of earlier settings, which the session shall lose.
     """
 
     client_id: str
@@ -46,6 +47,7 @@ class Session:
     expiry: int
     qos: int = 1
     keep_alive: int = KEEP_ALIVE
+    former: Sequence[str] = ()
 
 
 class Connection(asyncio.Protocol):
@@ -141,6 +143,8 @@ class Connection(asyncio.Protocol):
         # A broker that wants none (0) is still called, or a dead network would not be noticed.
         self._keep_alive(accepted.keep_alive or session.keep_alive)
         self._write(wire.subscribe(_SUBSCRIPTION, session.filters, session.qos))
+        if session.former:
+            self._write(wire.unsubscribe(_FAREWELL, session.former))
         codes = wire.read_subscribed((await self._answer(wire.SUBACK)).body)
         for topic, code in zip(session.filters, codes, strict=False):
             if code >= 0x80:

@@ -14,6 +14,9 @@ from redshank.core.rows import SENSOR, TIME, VALUES, number, shown
 
 VALUE_KEY = "value"
 """Key of an object's number where the topic already names the channel."""
+MOST_DEEP = 8
+"""Objects in one another that become names."""
+_NOT_NESTED = frozenset({SENSOR, TIME, VALUES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,23 @@ def _object(value: dict[str, Any], route: Route, paths: Paths) -> list[Any]:
         named = {SENSOR: value[SENSOR]} if SENSOR in value else {}
     else:
         rows, named = [value], {}
-    return [_named({**named, **row}, route, time) for row in rows]
+    return [_named({**named, **_flat(row)}, route, time) for row in rows]
+
+
+def _flat(row: Any, above: str = "", depth: int = 0) -> Any:
+    """A row with ``a_b`` for what stands as ``b`` in an object ``a``."""
+    if not isinstance(row, dict):
+        return row
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        name = f"{above}_{key}" if above else key
+        inner = {name: value}
+        if isinstance(value, dict) and name not in _NOT_NESTED and depth < MOST_DEEP:
+            inner = _flat(value, name, depth + 1)
+        if twice := flat.keys() & inner.keys():
+            raise FieldError(min(twice), shown(value), "comes twice")
+        flat |= inner
+    return flat
 
 
 def _named(row: dict[str, Any], route: Route, time: Any) -> dict[str, Any]:

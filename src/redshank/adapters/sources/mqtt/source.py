@@ -97,7 +97,7 @@ class Mqtt:
         """
         position = _Position(cursor, self._client_id, self._broker, self._clock)
         self._waiting.clear()
-        if position.is_new:
+        if position.subscribes(self._router.filters) or position.is_new:
             yield Parcel(cursor=position.dump())
         decoder = Decoder(self._router, position.arrivals, position.births, self._paths)
         pause = FIRST_PAUSE
@@ -106,6 +106,8 @@ class Mqtt:
                 connection = await self._open(position)
                 pause = FIRST_PAUSE
                 try:
+                    if position.subscribed_only(self._router.filters):
+                        yield Parcel(cursor=position.dump())
                     while True:
                         yield await self._parcel(connection, decoder, position)
                 finally:
@@ -133,6 +135,7 @@ class Mqtt:
             RECEIVE_MAXIMUM,
             SESSION_SECONDS,
             keep_alive=self._keep_alive,
+            former=[one for one in position.filters if one not in self._router.filters],
         )
         connection = await connections.open_connection(self._broker, session)
         self._log.info("connected", broker=str(self._broker), resumed=connection.resumed)
@@ -198,7 +201,20 @@ class _Position:
         )
         self.arrivals = Arrivals(clock, RECEIVE_MAXIMUM, held.get("arrivals", "") if same else "")
         self.births = Births.load(held.get("births", {}) if same else {})
+        self.filters: list[str] = held.get("filters", []) if same else []
         self._broker = str(broker)
+
+    def subscribes(self, filters: Sequence[str]) -> bool:
+        """The session will have these topic filters, too; whether it had not."""
+        more = [one for one in filters if one not in self.filters]
+        self.filters += more
+        return bool(more)
+
+    def subscribed_only(self, filters: Sequence[str]) -> bool:
+        """The session has no other topic filters any more; whether it had."""
+        others = len(self.filters) > len(filters)
+        self.filters = list(filters)
+        return others
 
     def dump(self) -> str:
         """The cursor."""
@@ -208,6 +224,7 @@ class _Position:
                 "client_id": self.client_id,
                 "arrivals": self.arrivals.dump(),
                 "births": self.births.dump(),
+                "filters": self.filters,
             }
         ).decode()
 

@@ -114,8 +114,14 @@ class Router:
 
     @property
     def filters(self) -> list[str]:
-        """Topic filters to subscribe to, none twice."""
-        return list(dict.fromkeys(template.filter for template in self._templates))
+        """Topic filters to subscribe to.
+
+        None that another one covers: a broker may send a message once for each of them (3.3.4).
+        """
+        every = list(dict.fromkeys(template.filter for template in self._templates))
+        return [
+            one for one in every if not any(other != one and covers(other, one) for other in every)
+        ]
 
     def hears(self, topics: Sequence[str]) -> bool:
         """Whether every message of all of these topics comes to us."""
@@ -135,6 +141,19 @@ class Router:
         found = (template.match(topic) for template in self._templates)
         route = self._routes[topic] = next((one for one in found if one is not None), None)
         return route
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether all topics of one filter are topics of the other, too (4.7.1)."""
+    levels = narrow.split("/")
+    if narrow.startswith("$") and wide[:1] in "#+":
+        return False
+    for i, level in enumerate(wide.split("/")):
+        if level == "#":
+            return True
+        if i == len(levels) or levels[i] == "#" or level not in ("+", levels[i]):
+            return False
+    return wide.count("/") == narrow.count("/")
 
 
 def _without_last(wild: str, last: str | None) -> str:

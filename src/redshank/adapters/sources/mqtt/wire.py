@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE = 1, 2, 3, 4, 8, 9, 10
 PINGREQ, PINGRESP, DISCONNECT = b"\xc0\x00", 13, 14
 GOODBYE = b"\xe0\x00"
 QUOTA_EXCEEDED = 0x97
@@ -135,6 +135,12 @@ def subscribe(mid: int, filters: Sequence[str], qos: int) -> bytes:
     options = bytes([qos | 0x10])
     body = struct.pack(">HB", mid, 0) + b"".join(_text(one) + options for one in filters)
     return _packet(SUBSCRIBE << 4 | 0x02, body)
+
+
+def unsubscribe(mid: int, filters: Sequence[str]) -> bytes:
+    """A request to bring these topics no more (3.10)."""
+    body = struct.pack(">HB", mid, 0) + b"".join(map(_text, filters))
+    return _packet(UNSUBSCRIBE << 4 | 0x02, body)
 
 
 def publish(topic: str, payload: bytes) -> bytes:

@@ -9,7 +9,7 @@ from redshank.adapters.sources.opensensemap.answers import Box, BoxSensor, parse
 from redshank.adapters.sources.opensensemap.http import BrokenAnswer
 from redshank.adapters.sources.opensensemap.measurements import Measurements, parse_measurements
 from redshank.adapters.sources.opensensemap.rows import assembled, converted
-from redshank.core.channels import map_channels
+from redshank.core.channels import map_channels, scaled
 from redshank.core.letters import Reread
 from redshank.core.records import ChannelInfo, DeadLetter, SensorInfo
 
@@ -66,7 +66,7 @@ def _converted(
 
 
 def _scaled(channel: ChannelInfo, found: Measurements) -> Measurements:
-    value = found.value * channel.scale + channel.offset
+    value = scaled(found.value, channel.scale, channel.offset)
     return Measurements(found.time, value, found.place, found.bad, found.rows)
 
 

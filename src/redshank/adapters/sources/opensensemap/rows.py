@@ -11,7 +11,7 @@ import numpy as np
 from redshank.adapters.sources.opensensemap.answers import Box, BoxSensor
 from redshank.adapters.sources.opensensemap.measurements import Measurements
 from redshank.core.batch import Batch, Floats, Times
-from redshank.core.channels import ChannelMapping, map_channels
+from redshank.core.channels import ChannelMapping, map_channels, scaled
 from redshank.core.clock import DAY
 from redshank.core.media import JSON
 from redshank.core.records import ChannelInfo, DeadLetter, SensorInfo
@@ -96,10 +96,10 @@ def converted(
         scales: sensor id to a further factor, decided once and kept: 0.01 where a pressure is
             labelled hPa and sent in Pa.
     """
-    value = found.value * mapping.scale + mapping.offset
+    value = mapping.convert(found.value)
     if _may_be_pascal(mapping) and len(value):
         guess = 0.01 if np.median(value) > _SURELY_PASCAL else 1.0
-        value = value * scales.setdefault(sensor.id, guess)
+        value = scaled(value, scales.setdefault(sensor.id, guess))
     return Measurements(found.time, value, found.place, found.bad, found.rows)
 
 

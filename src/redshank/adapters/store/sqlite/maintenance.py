@@ -34,7 +34,7 @@ _STEP_CHUNKS = 300
 _STEP_ROWS = 3000
 """Rows that one step moves, about."""
 _OLD_CHUNKS = 500
-"""Chunks that one step of retention removes."""
+"""Chunks, and dead letters, that one step of retention removes."""
 
 _TIERS = {
     "readings": "schema, first_seq, part, count, seqs, extras, records, NULL",
@@ -60,6 +60,12 @@ _LOOSE = (
     + f" AND t.seq > {_REACH}"
 )
 """Readings that recovery may replay go one by one, as they came."""
+
+_FORGET_LETTERS = (
+    "DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY id LIMIT ?)"
+    " AND time < ?"
+)
+"""They are numbered as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +215,8 @@ class Maintenance:
         )
 
     def _forget(self, before: int) -> bool:
-        """Remove some chunks whose newest row is too old; True if there were as many as allowed."""
-        removed = 0
+        """Remove some of what is too old, chunks by their newest row; True if more may be there."""
+        removed = self._sql.execute(_FORGET_LETTERS, (_OLD_CHUNKS, before)).rowcount
         for table in ("readings", "verdicts"):
             found = self._sql.execute(
                 f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE last_time < ?"

@@ -330,7 +330,7 @@ def _sensor_status(
         info=documents.sensor_info(sensor_id, info),
         first_seen=None if first == NOT_YET else first,
         last_seen=None if last == NEVER else last,
-        rhythm=_rhythm(per_month),
+        rhythm=_rhythm(per_month) if count > 1 else None,
         readings=count,
         status=Status(status),
         rate=rate,
