@@ -56,7 +56,10 @@ class Client:
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """The parsed answer to a GET; anything but 200 is an error."""
         target = path + ("?" + urlencode(query, doseq=True) if query else "")
-        answer = self.call("GET", target)
+        try:
+            answer = self.call("GET", target)
+        except http.client.RemoteDisconnected:  # the server closes what was idle for some seconds
+            answer = self.call("GET", target)
         if answer.status != 200:
             raise AssertionError(f"GET {target}: {answer.status} {answer.body[:500]!r}")
         return answer.json()
