@@ -94,7 +94,7 @@ def first_rare(judged, row):
 
 def test_a_shift_that_no_few_rows_can_show_is_found_within_an_hour():
     time, values = fast_sensor()
-    values[100_000:] += 0.5
+    values[100_000:] += 0.7
     engine = Engine()
     judged = judge(engine, engine.add(), time, values)
     assert judged["rate"][99_000:100_000].min() > 10

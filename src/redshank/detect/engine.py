@@ -9,6 +9,7 @@ depends on that sensor's earlier rows only, never on other sensors or on how row
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,6 +44,8 @@ _FLAT_SHARE = 0.15
 """Part for flat lines of all channels together."""
 _EXTREME_SHARE = 0.15
 """Part for values outside everything seen, of all channels together."""
+_YOUNG_DAYS = 0.5
+"""Age at which rare rates are half known: the first morning is no anomaly."""
 
 
 class Engine:
@@ -58,8 +61,10 @@ class Engine:
         self._profile = Profile()
         self._recent = Recent()
         self._alarm = alarm_column()
-        self._groups = Groups(self.settings.streaming)
-        self._coarse = Coarse(self.settings.streaming, self.settings.min_effect)
+        young = 0.0 if self.settings.row_months else _YOUNG_DAYS
+        streaming = replace(self.settings.streaming, young_days=young)
+        self._groups = Groups(streaming)
+        self._coarse = Coarse(streaming, self.settings.min_effect)
         self._slots = Slots(
             of_sensors=(self._alignment.sensors, self._rhythm.sensors, self._alarm),
             of_series=(

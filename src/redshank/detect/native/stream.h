@@ -79,6 +79,7 @@ typedef struct {
 typedef struct {
     int64_t rows;      /* seen so far */
     int64_t fitted_at; /* rows at the last fit */
+    int64_t since;     /* time of the first one, microseconds */
     uint64_t buffer, model, core, ring;
     int64_t fits;      /* so far; -1: primed, never fitted again */
 } Slot;
@@ -123,6 +124,6 @@ float record_of(const Shape *shape, const float *rates, const float *measured, R
 void stage_clear(Stage *stage);
 void stage_seed(Stage *stage, const float *evidence, int rows);
 void stage_renew(Stage *stage);
-float stage_row(Stage *stage, float evidence, float *rate);
+float stage_row(Stage *stage, float evidence, float age, float *rate);
 
 #endif

@@ -143,12 +143,13 @@ static float fleet_curve(float nominal) {
     return expf(to[k] + (at - from[k]) * (to[k + 1] - to[k]) / (from[k + 1] - from[k]));
 }
 
+static float known(float age) { return 1 - 1 / (1 + age * age); }
+
 /* How far beyond the few rows of a young sensor rates go is assumed, not known, and its model is a
  * rough one: what looks rare came far more often in young sensors of all kinds. */
-static float at_age(float rate, float informed) {
+static float at_age(float rate, float informed, float age) {
     if (rate >= FREQUENT) return rate;
-    const float age = informed / YOUNG, known = age * age / (1 + age * age);
-    return FREQUENT * powf(rate / FREQUENT, known);
+    return FREQUENT * powf(rate / FREQUENT, known(informed / YOUNG) * known(age));
 }
 
 void stage_clear(Stage *s) {
@@ -263,8 +264,9 @@ static float gather(Stage *s, float evidence) {
     return 1 + s->gathered;
 }
 
-/* Takes one row's evidence in; returns the reported score and sets its rate. */
-float stage_row(Stage *s, float evidence, float *rate) {
+/* Takes one row's evidence in; returns the reported score and sets its rate. `age`: how long
+ * the sensor is known, in units of the time after which a rare rate is half known. */
+float stage_row(Stage *s, float evidence, float age, float *rate) {
     const float eased = s->memory + RELEASE * (evidence - s->memory);
     s->memory = evidence > eased ? evidence : eased;
     if (s->rows++ % BODY_REFRESH == 0) refresh_body(s);
@@ -282,6 +284,6 @@ float stage_row(Stage *s, float evidence, float *rate) {
         add_body(s, evidence, nominal < 5 ? .3f : 1.0f);
         trust(s, evidence);
     }
-    *rate = at_age(fleet_curve(nominal), s->informed);
+    *rate = at_age(fleet_curve(nominal), s->informed, age);
     return .5f * (evidence + s->memory);
 }

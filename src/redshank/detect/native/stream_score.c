@@ -31,6 +31,7 @@ typedef struct {
     const double *values;
     const int64_t *time;
     const float *records; /* return rates of values outside everything seen; NULL: none */
+    double young;         /* age of a sensor, in microseconds, at which rare rates are half known */
     float *score, *rate, *contributions, *forecast;
     uint8_t *cause;
 } Rows;
@@ -187,7 +188,13 @@ typedef struct {
     float parts[TERMS];
 } Bench;
 
-static void score_row(Bench *b, Model *m, const Core *core, const Rows *rows, int64_t i,
+/* In units of that age; without bounds where only rows count. */
+static float age_of(const Slot *slot, const Rows *rows, int64_t i) {
+    const double known = (double)(rows->time[i] - slot->since);
+    return rows->young > 0 ? (float)((known > 0 ? known : 0) / rows->young) : INFINITY;
+}
+
+static void score_row(Bench *b, Model *m, const Core *core, const Rows *rows, int64_t i, float age,
                       float *evidence) {
     const Shape *shape = &b->shape;
     const int c = shape->channels;
@@ -196,7 +203,7 @@ static void score_row(Bench *b, Model *m, const Core *core, const Rows *rows, in
     const float *rates = rows->records ? rows->records + i * c : NULL;
     const float record = record_of(shape, rates, b->measured, &b->row);
     *evidence = model_row(shape, m, values, b->measured, record, &b->row, b->parts, b->workspace);
-    rows->score[i] = stage_row(core->stage, *evidence, rows->rate + i);
+    rows->score[i] = stage_row(core->stage, *evidence, age, rows->rate + i);
     rows->cause[i] = cause_of(shape, m, b->parts, &b->row);
     write_shares(shape, m, rows->contributions + i * c);
     write_forecast(shape, m, &b->row, rows->forecast + i * c);
@@ -221,6 +228,7 @@ static int64_t fill_buffer(Bench *b, Slot *slot, const Rows *rows, const int64_t
     const int c = b->shape.channels;
     const int64_t end = room(slot->rows);
     int64_t i = 0;
+    if (!slot->rows && count) slot->since = rows->time[order[0]];
     for (; i < count && slot->rows < end; i++, slot->rows++) {
         double *line = (double *)slot->buffer + slot->rows * (c + 1);
         memcpy(line, rows->time + order[i], sizeof(int64_t));
@@ -243,7 +251,7 @@ static int64_t score_rows(Bench *b, Slot *slot, const Rows *rows, const int64_t 
     read_measured(&b->shape, &core, b->measured);
     for (int64_t i = 0; i < count; i++) {
         float x;
-        score_row(b, &model, &core, rows, order[i], &x);
+        score_row(b, &model, &core, rows, order[i], age_of(slot, rows, order[i]), &x);
         if (slot->ring) {
             const int64_t at = slot->rows % KEPT;
             keep_values(&b->shape, &kept, at, rows->values + order[i] * b->shape.channels);
@@ -274,10 +282,10 @@ API int64_t rs_stream_scratch(int channels) {
 API int64_t rs_stream_score(int channels, Slot *slots, int64_t groups, const int32_t *group,
                             int64_t *from, const int64_t *to, const int64_t *order,
                             const int64_t *time, const double *values, const float *records,
-                            float *score, float *rate,
+                            double young, float *score, float *rate,
                             float *contributions, float *forecast, uint8_t *cause,
                             uint8_t *event, char *scratch) {
-    const Rows rows = {values, time, records, score, rate, contributions, forecast, cause};
+    const Rows rows = {values, time, records, young, score, rate, contributions, forecast, cause};
     Bench b;
     int64_t stopped = 0;
     bench_make(&b, channels, scratch);
@@ -395,7 +403,7 @@ API void rs_stream_replay(char *core, const float *evidence, int64_t rows) {
     float rate;
     stage_clear(stage);
     stage_seed(stage, evidence, (int)rows);
-    for (int64_t t = 0; t < rows; t++) stage_row(stage, evidence[t], &rate);
+    for (int64_t t = 0; t < rows; t++) stage_row(stage, evidence[t], INFINITY, &rate);
     stage->memory = 0;
 }
 

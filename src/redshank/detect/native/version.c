@@ -2,4 +2,4 @@
  * every checkpoint so that an old one is recomputed instead of misread. */
 #include "kernels.h"
 
-API int rs_abi_version(void) { return 20; }
+API int rs_abi_version(void) { return 21; }

@@ -31,6 +31,7 @@ SLOT = np.dtype(
     [
         ("rows", np.int64),
         ("fitted_at", np.int64),
+        ("since", np.int64),
         ("buffer", np.uint64),
         ("model", np.uint64),
         ("core", np.uint64),
@@ -154,6 +155,7 @@ def score(
     groups: tuple[Ints, Times, Times],
     order: Times,
     rows: tuple[Times, Floats, Singles],
+    young: float,
     out: Scores,
     scratch: Bytes,
 ) -> tuple[int, Bytes]:
@@ -164,6 +166,7 @@ def score(
         groups: (g,) slot, first and end of its rows within ``order``; the first is moved on.
         order: (n,) row numbers, those of one slot together and in order of arrival.
         rows: times (n,), values (n, c) and return rates of records (n, c).
+        young: age of a sensor, in microseconds, at which rare rates are half known; 0: at any.
 
     Returns:
         How many groups stopped for their owner, and (g,) why each did.
@@ -178,6 +181,7 @@ def score(
         *groups,
         order,
         *rows,
+        ctypes.c_double(young),
         *said,
         event,
         scratch,

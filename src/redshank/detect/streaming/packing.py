@@ -14,37 +14,37 @@ from redshank.detect.streaming import kernels
 from redshank.detect.streaming.kernels import FIRST_FIT, KEPT, Layout
 
 _MAGIC = b"RSE1"
-_HEADER = struct.Struct("<4sHHqqq4I")
+_HEADER = struct.Struct("<4sHHqqqq4I")
+COUNTERS = ("rows", "fitted_at", "since", "fits")
 BLOCKS = ("buffer", "model", "core", "ring")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A sensor's counters, and its blocks by name; what it does not have is missing."""
+    """A sensor's :data:`COUNTERS`, and its blocks by name; what it does not have is missing."""
 
-    rows: int
-    fitted_at: int
-    fits: int
+    counters: tuple[int, ...]
     blocks: dict[str, Bytes]
 
 
-def pack(shape: Layout, rows: int, fitted_at: int, fits: int, addresses: Sequence[int]) -> bytes:
+def pack(shape: Layout, counters: Sequence[int], addresses: Sequence[int]) -> bytes:
     """A state as bytes; rows that a buffer does not hold yet take no space.
 
     Args:
+        counters: as in :data:`COUNTERS`.
         addresses: of the blocks, in the order of :data:`BLOCKS`; 0 where there is none.
     """
     parts = [
         b"".join(
             string_at(address + piece.start, piece.stop - piece.start)
-            for piece in _pieces(shape, rows, name)
+            for piece in _pieces(shape, counters[0], name)
         )
         if address
         else b""
         for name, address in zip(BLOCKS, addresses, strict=True)
     ]
     version, sizes = kernels.abi_version(), map(len, parts)
-    head = _HEADER.pack(_MAGIC, version, shape.channels, rows, fitted_at, fits, *sizes)
+    head = _HEADER.pack(_MAGIC, version, shape.channels, *counters, *sizes)
     return b"".join([head, *parts])
 
 
@@ -56,7 +56,8 @@ def unpack(shape: Layout, packed: bytes) -> State:
     """
     if len(packed) < _HEADER.size or packed[:4] != _MAGIC:
         raise ValueError("this is not a snapshot of the streaming detector")
-    _, version, channels, rows, fitted_at, fits, *sizes = _HEADER.unpack_from(packed)
+    _, version, channels, *numbers = _HEADER.unpack_from(packed)
+    counters, sizes = numbers[: len(COUNTERS)], numbers[len(COUNTERS) :]
     if version != kernels.abi_version():
         raise ValueError(f"snapshot of version {version}, this is {kernels.abi_version()}")
     if channels != shape.channels:
@@ -69,8 +70,9 @@ def unpack(shape: Layout, packed: bytes) -> State:
         for name, size, end in zip(BLOCKS, sizes, ends[1:], strict=True)
         if size
     }
+    rows = counters[0]
     _check(shape, rows, blocks)
-    return State(rows, fitted_at, fits, _widened(shape, rows, blocks))
+    return State(tuple(counters), _widened(shape, rows, blocks))
 
 
 def _pieces(shape: Layout, rows: int, name: str) -> list[slice]:

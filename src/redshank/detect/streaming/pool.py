@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
+from redshank.core.clock import DAY
 from redshank.detect import native
 from redshank.detect.streaming import kernels, learning, packing
 from redshank.detect.streaming.arena import Arena
@@ -110,7 +111,7 @@ class StreamingPool:
 
         Args:
             slots: (n,) sensor of each row.
-            time: (n,) microseconds, UTC; kept for :meth:`history` only.
+            time: (n,) microseconds, UTC.
             values: (n, c) NaN or infinite = missing.
             records: (n, c) return rates of values outside everything seen, per 8,640 rows; inf
                 where a value is none. None for no such test.
@@ -132,7 +133,14 @@ class StreamingPool:
         self._make_buffers(groups.slot)
         while len(groups.slot):
             stopped, event = kernels.score(
-                self._shape, self._table, groups, order, (time, values, records), out, self._scratch
+                self._shape,
+                self._table,
+                groups,
+                order,
+                (time, values, records),
+                self.settings.young_days * DAY,
+                out,
+                self._scratch,
             )
             if not stopped:
                 break
@@ -166,6 +174,7 @@ class StreamingPool:
         learning.fit_prefix(self._shape, self.settings, model, core, values)
         row = self._table[slot]
         row["rows"] = row["fitted_at"] = len(values)
+        row["since"] = time[0]
         row["fits"] = -1
 
     # --- state -----------------------------------------------------------------------------
@@ -173,11 +182,11 @@ class StreamingPool:
     def snapshot(self, slots: Ints) -> list[bytes]:
         """Each sensor's whole state, to be restored bit for bit."""
         self._check(slots)
-        names = ("rows", "fitted_at", "fits", *packing.BLOCKS)
+        names = (*packing.COUNTERS, *packing.BLOCKS)
         columns = [self._table[name][slots].tolist() for name in names]
         return [
-            packing.pack(self._shape, rows, fitted_at, fits, addresses)
-            for rows, fitted_at, fits, *addresses in zip(*columns, strict=True)
+            packing.pack(self._shape, each[: len(packing.COUNTERS)], each[len(packing.COUNTERS) :])
+            for each in zip(*columns, strict=True)
         ]
 
     def restore(self, slots: Ints, states: Sequence[bytes]) -> None:
@@ -192,7 +201,8 @@ class StreamingPool:
             for name in packing.BLOCKS:
                 self._release(slot, name)
             row = self._table[slot]
-            row["rows"], row["fitted_at"], row["fits"] = state.rows, state.fitted_at, state.fits
+            for name, count in zip(packing.COUNTERS, state.counters, strict=True):
+                row[name] = count
             for name, block in state.blocks.items():
                 self._allocate(slot, name)[: len(block)] = block
 

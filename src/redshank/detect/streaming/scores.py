@@ -54,6 +54,8 @@ class StreamingSettings:
             evidence that the other rows stay below.
         outstanding_later: the same for later fits, whose rows have been looked through already.
         around: rows on both sides of them that are left out as well.
+        young_days: age at which rare rates are half known: who has not seen a day cannot know what
+            a day brings. 0 where only rows count.
     """
 
     ridge: float = 10.0
@@ -64,6 +66,7 @@ class StreamingSettings:
     outstanding: float = 1.5
     outstanding_later: float = 2.0
     around: int = 10
+    young_days: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
