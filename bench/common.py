@@ -17,12 +17,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from redshank.detect.alarm import decide_series
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.process import Process
 
 __all__ = [
     "Process",
+    "alarm_bits",
     "bodies",
     "facts",
     "options",
@@ -49,6 +52,11 @@ def signal(sensors: int, rows: int, seed: int = 0) -> np.ndarray:
     drift = np.cumsum(rng.normal(size=(sensors, rows, 4)), axis=1) * 0.02
     noise = rng.normal(size=(sensors, rows, 4))
     return (_CENTRE + _SWING * day + _NOISE * (drift + noise)).round(2)
+
+
+def alarm_bits(rate: np.ndarray, budget: float) -> np.ndarray:
+    """(n,) alarm bits of stored rates at a budget, where only rows count."""
+    return decide_series(np.zeros(len(rate), np.int64), rate.astype(np.float32), budget)
 
 
 def sensor_id(number: int) -> str:

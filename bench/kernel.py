@@ -33,7 +33,7 @@ HEADS = (
     "B/channel steady",
 )
 LIFE = 4352
-"""Rows after which the older model has retired."""
+"""Rows after which every fit has been made, however long it waited."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from common import options, show_tables
+from common import alarm_bits, options, show_tables
 from redshank.core.columns import Marks
-from redshank.detect.alarm import Alarm, decide_series
+from redshank.detect.alarm import Alarm
 from redshank.models.evaluate import MODES, PREFIX, series_table
 from redshank.models.manifest import Series, read_manifest
 from redshank.models.protocols import (
@@ -95,11 +95,6 @@ def run_series(series: Series) -> list[Run]:
     return runs
 
 
-def bits(rate: np.ndarray, budget: float) -> np.ndarray:
-    """Alarm bits of stored rates."""
-    return decide_series(np.zeros(len(rate), np.int64), rate.astype(np.float32), budget)
-
-
 def opened(alarms: Marks) -> Marks:
     """Rows at which an alarm begins."""
     first: Marks = alarms & ~np.append(False, alarms[:-1])
@@ -145,7 +140,7 @@ def best_budget(runs: list[Run]) -> NabScore:
     """The alarm at the budget that is best for all files together."""
 
     def at(budget: float) -> list[tuple[Marks, Marks]]:
-        return [(run.labels, bits(run.rate, budget) & Alarm.OPENED > 0) for run in runs]
+        return [(run.labels, alarm_bits(run.rate, budget) & Alarm.OPENED > 0) for run in runs]
 
     return best_of({budget: nab_score(at(budget)) for budget in BUDGETS})
 

@@ -22,9 +22,9 @@ NAMESPACE = "spBv1.0"
 SEQUENCE = 256
 """So many messages of a node have different sequence numbers."""
 STATUS_TAG = "sparkplug"
+"""Tag of a sensor that says whether it is online, or since when it is not."""
 OFFLINE = "offline since "
 """What the tag begins with after a death; the time follows."""
-"""Tag of a sensor that says whether it is online, or since when it is not."""
 _MILLISECOND = SECOND // 1000
 _BIRTHS, _DEATHS = {"NBIRTH", "DBIRTH"}, {"NDEATH", "DDEATH"}
 _DATA = {"NDATA", "DDATA"}
