@@ -78,7 +78,7 @@ def test_what_stands_out_is_left_out_of_later_fits():
     time, values = stream(600, 2, seed=1)
     values[300:480:60] += 4
     usual = []
-    for outstanding in (2.0, np.inf):
+    for outstanding in (StreamingSettings().outstanding_later, np.inf):
         pool = StreamingPool(2, StreamingSettings(outstanding_later=outstanding))
         pool.add()
         score(pool, time, values)

@@ -64,7 +64,7 @@ class StreamingSettings:
     most_masked: float = 0.75
     most_outstanding: float = 0.1
     outstanding: float = 1.5
-    outstanding_later: float = 2.0
+    outstanding_later: float = 2.5
     around: int = 10
     young_days: float = 0.0
 
