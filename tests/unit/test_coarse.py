@@ -94,7 +94,7 @@ def first_rare(judged, row):
 
 def test_a_shift_that_no_few_rows_can_show_is_found_within_an_hour():
     time, values = fast_sensor()
-    values[100_000:] += 0.7
+    values[100_000:] += 1.0
     engine = Engine()
     judged = judge(engine, engine.add(), time, values)
     assert judged["rate"][99_000:100_000].min() > 10
@@ -105,7 +105,7 @@ def test_noise_and_standing_still_have_their_names():
     time, values = fast_sensor()
     noisy, still = values.copy(), values.copy()
     noisy[100_000:] *= 1.4
-    still[100_000:] *= 0.2
+    still[100_000:] *= 0.05
     for changed, cause in ((noisy, Cause.NOISE), (still, Cause.STUCK)):
         engine = Engine()
         judged = judge(engine, engine.add(), time, changed)

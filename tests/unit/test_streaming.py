@@ -74,22 +74,26 @@ def test_history_is_what_came_in_until_the_first_fit():
         pool.history(0)
 
 
+def noise_with_a_burst(rows):
+    time, values = np.arange(rows), np.random.default_rng(1).normal(size=(rows, 2))
+    values[400:420] *= 4
+    return time, values
+
+
 def test_what_stands_out_is_left_out_of_later_fits():
-    time, values = stream(600, 2, seed=1)
-    values[300:480:60] += 4
+    time, values = noise_with_a_burst(600)
     usual = []
     for outstanding in (StreamingSettings().outstanding_later, np.inf):
         pool = StreamingPool(2, StreamingSettings(outstanding_later=outstanding))
         pool.add()
         score(pool, time, values)
         usual.append(kernels.layout(2).field(pool._block(0, "model"), "v_scale"))
-    assert (usual[0] < usual[1]).all()
+    assert (1.3 * usual[0] < usual[1]).all()
 
 
 def test_a_later_fit_takes_its_passes_at_rows_of_their_own():
     pool, _ = pool_of(2)
-    time, values = stream(800, 2, seed=3)
-    values[300:480:60] += 6
+    time, values = noise_with_a_burst(800)
     fits = []
     for t in range(800):
         score(pool, time[t : t + 1], values[t : t + 1])
