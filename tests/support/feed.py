@@ -54,7 +54,7 @@ def _series(rng: np.random.Generator, number: int, rows: int) -> Series:
     values = _CENTRE + day * _NOISE * 8 + rng.normal(size=(rows, 3)) * _NOISE
     for at in rng.integers(rows // 3, rows - 40, 4).tolist():
         channel = int(rng.integers(3))
-        values[at : at + int(rng.integers(1, 30)), channel] += 40 * _NOISE[channel]
+        values[at : at + int(rng.integers(1, 30)), channel] += 100 * _NOISE[channel]
     at = int(rng.integers(rows // 2, rows - 200))
     values[at : at + 150, 1] = values[at, 1]
     return Series(f"station-{number}", time, values.round(2), apart=number % 4 == 3)
