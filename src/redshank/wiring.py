@@ -30,7 +30,7 @@ from redshank.adapters.sources.opensensemap import described as described_box
 from redshank.adapters.sources.replay import FileLetters, FileReplay, demo_source
 from redshank.adapters.sources.simulator import Simulator, write
 from redshank.adapters.store.sqlite import SqliteReader, SqliteStore, health
-from redshank.core.clock import DAY, Clock, SystemClock
+from redshank.core.clock import DAY, Clock, Instants, SystemClock
 from redshank.core.config import Config
 from redshank.core.letters import LetterReaders, ReadLetter
 from redshank.core.ports import (
@@ -159,7 +159,8 @@ async def open_service(
         client = _shared_client(config, sources)
         fetch = _fetcher(config, bus, store, clock, client)
         readers = letter_readers(config, store)
-        context = Context(config, clock, store, bus, runner, telemetry, fetch, readers)
+        instants = Instants(clock)
+        context = Context(config, clock, store, bus, runner, telemetry, fetch, instants, readers)
         runner.start()
         try:
             yield Service(context, [_ingest(context, source) for source in sources])

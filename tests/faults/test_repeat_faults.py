@@ -18,8 +18,8 @@ pytestmark = pytest.mark.faults
 
 REQUESTS = 80
 KILLS = 8
-SENSORS = 4
-"""Even, so that each sensor has one of the two senders: rows without a time get that of arrival."""
+SENSORS = 5
+"""Odd, so that both senders send rows without a time for each sensor."""
 FEW, MANY = 30, 6_000
 """Rows of a request; many of them, with padding, come in several pieces and commits."""
 PADDING = "x" * 200

@@ -16,7 +16,7 @@ THEN = parse_time("2026-01-31T12:00:00Z")
 
 def decoded(*lines, **how):
     body = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
-    return CsvDecoder(**how).decode(body, arrival=NOW)
+    return CsvDecoder(**how).decode(body, arrival=NOW).dated_from(NOW)
 
 
 def readings(found):
@@ -124,7 +124,7 @@ def test_rows_mean_what_objects_mean(cells):
         dict(zip(("sensor_id", "x", "temperature"), (cell or None for cell in row), strict=True))
         for row in cells
     ]
-    found, wanted = decoded(*lines), decode_rows(named, arrival=NOW + 1)
+    found, wanted = decoded(*lines), decode_rows(named, arrival=NOW).dated_from(NOW)
     kept = [(r.sensor_id, r.time, r.values, r.tags) for r in readings(found)]
     assert kept == [(r.sensor_id, r.time, r.values, r.tags) for r in readings(wanted)]
     assert [(e.index - 1, e.field, e.reason) for e in found.errors] == [

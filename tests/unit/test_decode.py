@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, datetime
+from itertools import islice, pairwise
 
 import numpy as np
 import orjson
@@ -11,17 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redshank.core.batch import rows as readings_of
-from redshank.core.clock import DAY, format_time, parse_time
+from redshank.core.clock import DAY, SECOND, format_time, parse_time
 from redshank.core.decode import MAX_LINE, MAX_RAW, decode_json, decode_ndjson, decode_rows
+from redshank.core.decoded import UNDATED
 from redshank.core.errors import FieldError, FileFormatError
 from redshank.core.rows import RowContext, read_row
+from redshank.core.series import Naming
 from redshank.core.times import parse_times
 
 NOW = parse_time("2026-01-31T12:00:00Z")
 
 
 def decode(*rows):
-    return decode_json(orjson.dumps(list(rows)), arrival=NOW)
+    return decode_json(orjson.dumps(list(rows)), arrival=NOW).dated_from(NOW)
 
 
 def only(decoded):
@@ -68,6 +71,30 @@ def test_a_reading_with_its_channels_under_values():
 def test_two_rows_without_time_stay_two_readings():
     decoded = decode({"sensor_id": "a", "x": 1}, {"sensor_id": "a", "x": 2})
     assert decoded.batches[0].time.tolist() == [NOW, NOW + 1]
+
+
+def test_rows_get_times_in_their_order_wherever_a_body_is_cut():
+    """Whatever they hold, and bad ones too; those that have a time keep it."""
+    shapes = [{"x": 1}, {"y": 2}, {"x": 1, "timestamp": NOW - SECOND}, {"x": "warm"}, {}]
+    metrics = {"metrics": [{"name": "m", "fields": {"x": 1}}, {"name": "m", "fields": {"y": 1}}]}
+    lines = [orjson.dumps({"sensor_id": "a", **shapes[i * i % 5]}) for i in range(40)]
+    lines = [b"", *lines[:20], b"{oops", orjson.dumps(metrics), *lines[20:]]
+
+    def timed(*ends):
+        found, numbers = [], iter(range(NOW, NOW + 100))
+        for start, end in pairwise(ends):
+            piece = b"\n".join(lines[start:end])
+            some = decode_ndjson(piece, arrival=NOW, naming=Naming(), whole=False)
+            some = some.dated(np.array(list(islice(numbers, some.undated)), np.int64))
+            found += [(error.time, error.raw) for error in some.errors]
+            found += [(r.time, heard(r)) for b in some.batches for r in readings_of(b)]
+        return sorted(found, key=repr)
+
+    whole = timed(0, len(lines))
+    given = [time for time, _ in whole if time >= NOW]
+    assert given == list(range(NOW, NOW + len(given)))
+    assert len(given) == len(whole) - sum(time == NOW - SECOND for time, _ in whole) > 30
+    assert timed(0, 7, 8, 23, 30, len(lines)) == whole
 
 
 @pytest.mark.parametrize(
@@ -228,7 +255,7 @@ def test_columns_say_the_same_as_rows_one_by_one(rows):
     expected, refused = [], []
     for i, row in enumerate(rows):
         try:
-            expected.append(heard(read_row(row, i, RowContext(NOW))))
+            expected.append(heard(read_row(row, i, RowContext(NOW, undated=UNDATED))))
         except FieldError as error:
             refused.append((i, error.field, error.reason))
     decoded = decode_rows(rows, arrival=NOW)

@@ -19,7 +19,7 @@ STAMP = THEN * 1000
 
 def decoded(text, **how):
     body = text if isinstance(text, bytes) else text.encode()
-    return decode_lines(body, arrival=NOW, **how)
+    return decode_lines(body, arrival=NOW, **how).dated_from(NOW)
 
 
 def readings(text, **how):

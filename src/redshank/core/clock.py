@@ -5,6 +5,7 @@ Event time is an ``int`` of microseconds since 1970-01-01T00:00:00Z everywhere b
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -22,6 +23,7 @@ MONTH = 30 * DAY
 UNIX_UNITS = ((1e11, 1_000_000), (1e14, 1_000), (1e17, 1))
 """Unix times below the first number count units of so many microseconds; larger ones are in ns."""
 
+_MOST_AHEAD = MINUTE
 _OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -66,6 +68,33 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._now += round(seconds * SECOND)
+
+
+class Instants:
+    """Gives out microseconds of now, each of them once: readings that come without a time stay
+    apart, however many come at one moment. For all threads.
+
+    Args:
+        clock: wall clock.
+        after: the last one that was given out before.
+    """
+
+    def __init__(self, clock: Clock, after: int = 0) -> None:
+        self._clock = clock
+        self._next = after + 1
+        self._lock = threading.Lock()
+
+    def take(self, count: int = 1) -> int:
+        """The first of so many consecutive microseconds.
+
+        They run ahead of the clock while more than a million a second are taken, and follow it
+        where it was set back by more than a minute.
+        """
+        with self._lock:
+            now = self._clock.now()
+            first = self._next if now < self._next <= now + _MOST_AHEAD else now
+            self._next = first + count
+            return first
 
 
 def to_micros(moment: datetime) -> int:

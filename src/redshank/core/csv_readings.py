@@ -16,6 +16,7 @@ from redshank.core.batch import Reading
 from redshank.core.decoded import (
     MAX_LINE,
     MAX_RAW,
+    UNDATED,
     Decoded,
     Part,
     RowError,
@@ -50,6 +51,10 @@ class CsvDecoder:
     def decode(self, piece: bytes, *, arrival: int) -> Decoded:
         """Readings of the next lines; the header counts as a line, but not as a row.
 
+        Args:
+            piece: UTF-8 text.
+            arrival: when it came, microseconds; no row can be from much later.
+
         Raises:
             FileFormatError: there is no usable header.
         """
@@ -59,7 +64,7 @@ class CsvDecoder:
             self._read_header(lines[used.pop(0)])
         if self._header is None:
             raise FileFormatError(f"the body is empty: {_HEADED}")
-        return self._rows(lines, used, self._header, RowContext(arrival))
+        return self._rows(lines, used, self._header, RowContext(arrival, undated=UNDATED))
 
     def _read_header(self, line: bytes) -> None:
         try:

@@ -2,7 +2,8 @@
 
 Rows of one shape (the same keys in the same order, numbers where numbers belong) become columns
 together; that is nearly all of real traffic. A row that does not fit goes through
-:func:`redshank.core.rows.read_row`, which knows every rule. Both give the same result.
+:func:`redshank.core.rows.read_row`, which knows every rule. Both give the same result. Rows
+without a time wait for one: see :meth:`redshank.core.decoded.Decoded.dated`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from redshank.core.batch import Reading
 from redshank.core.decoded import (
     MAX_LINE,
     MAX_RAW,
+    UNDATED,
     Decoded,
     Part,
     RowError,
@@ -47,7 +49,7 @@ def decode_json(
 
     Args:
         body: UTF-8 JSON. The literals NaN and Infinity are understood.
-        arrival: when it came, microseconds; the time of rows without their own.
+        arrival: when it came, microseconds; no row can be from much later.
         sensor_id: the sensor of rows that name none; None if every row must.
         naming: how metrics become sensors and channels.
 
@@ -76,7 +78,7 @@ def decode_ndjson(
 
     Args:
         body: UTF-8 text.
-        arrival: when it came, microseconds; the time of rows without their own.
+        arrival: when it came, microseconds; no row can be from much later.
         sensor_id: the sensor of rows that name none; None if every row must.
         naming: how Telegraf's metrics become sensors and channels; None if they are not understood.
         longest: longest line, bytes; longer ones are refused, the others kept.
@@ -119,13 +121,13 @@ def decode_rows(
 
     Args:
         rows: one value per row; what is not an object is an error of its row.
-        arrival: when they came, microseconds; the time of rows without their own.
+        arrival: when they came, microseconds; none can be from much later.
         sensor_id: the sensor of rows that name none; None if every row must.
         naming: how Telegraf's metrics become sensors and channels; None if they are not understood.
         numbers: the rows' numbers for error messages, 0, 1, 2… if None.
         raw: the bytes of the row of a number; the row as JSON if None.
     """
-    context = RowContext(arrival, sensor_id)
+    context = RowContext(arrival, sensor_id, UNDATED)
     parts: list[Part] = []
     careful: list[int] = []
     for keys, (index, same) in _by_shape(rows).items():

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from redshank.core.batch import Batch, Reading, batches, concat
+from redshank.core.batch import Batch, Reading, Times, batches, concat
 from redshank.core.errors import FieldError
 
 MAX_LINE = 10_000_000
 """Longest line of a body that is made of lines, bytes."""
 MAX_RAW = 65_536
 """So much of a bad row is kept."""
+UNDATED = -(2**62)
+"""Rows without a time have this one plus their numbers until :meth:`Decoded.dated`."""
 
 Places = NDArray[np.intp]
 Part = tuple[Batch, Places]
@@ -31,6 +33,7 @@ class RowError:
         value: the offending value, shortened.
         reason: what is wrong with it, as in "is not a number".
         raw: the row as it came, cut to 64 KiB.
+        time: when it came, microseconds; 0 until :meth:`Decoded.dated`.
     """
 
     index: int
@@ -38,6 +41,7 @@ class RowError:
     value: object
     reason: str
     raw: bytes
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Decoded:
     """What a body held.
 
     Attributes:
-        batches: the good rows, one batch for each set of channels, rows in given order.
+        batches: the good rows, one batch for each set of channels, rows in given order. Times of
+            rows that had none are negative.
         errors: the bad rows, by index.
         count: how many rows there were, good and bad.
         places: for each batch (n,) the number of the row that each reading came from.
@@ -55,6 +60,46 @@ class Decoded:
     errors: list[RowError]
     count: int
     places: list[Places] = field(default_factory=list)
+
+    @property
+    def undated(self) -> int:
+        """How many rows had no time or are bad, which are given the time when they came."""
+        return len(self.errors) + sum(int((batch.time < 0).sum()) for batch in self.batches)
+
+    def dated(self, times: Times) -> Decoded:
+        """The same rows with times for those that had none, and for bad ones.
+
+        Which row gets which time depends on the rows alone, not on how a body was cut into pieces.
+
+        Args:
+            times: (undated,) microseconds, in the order of the rows.
+        """
+        if not len(times):
+            return self
+        marks = [batch.time < 0 for batch in self.batches]
+        opened = [
+            np.stack([place[mark], batch.time[mark]])
+            for batch, place, mark in zip(self.batches, self.places, marks, strict=True)
+        ]
+        bad = np.array([[error.index for error in self.errors], [0] * len(self.errors)])
+        place, number = np.concatenate([*opened, bad.astype(np.int64)], axis=1)
+        given = np.empty(len(times), np.int64)
+        given[np.lexsort((number, place))] = times
+        *parts, of_bad = np.split(given, np.cumsum([part.shape[1] for part in opened]))
+        dated = []
+        for batch, mark, part in zip(self.batches, marks, parts, strict=True):
+            time = batch.time.copy()
+            time[mark] = part
+            dated.append(replace(batch, time=time))
+        errors = [
+            replace(error, time=time)
+            for error, time in zip(self.errors, of_bad.tolist(), strict=True)
+        ]
+        return replace(self, batches=dated, errors=errors)
+
+    def dated_from(self, first: int) -> Decoded:
+        """As :meth:`dated`, with consecutive microseconds."""
+        return self.dated(np.arange(first, first + self.undated))
 
 
 def too_long(limit: int) -> str:

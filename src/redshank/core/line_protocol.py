@@ -21,6 +21,7 @@ from redshank.core.batch import Batch, Times
 from redshank.core.decoded import (
     MAX_LINE,
     MAX_RAW,
+    UNDATED,
     Decoded,
     Part,
     RowError,
@@ -73,12 +74,14 @@ def decode_lines(
 
     Args:
         body: UTF-8 text.
-        arrival: when it came, microseconds; the time of lines without their own.
+        arrival: when it came, microseconds; no line can be from much later.
         naming: how series become sensors and channels.
         precision: unit of the times, one of :data:`PRECISIONS`.
         longest: longest line, bytes, at least 1024; longer ones are refused, the others kept.
     """
-    reader = LineReader(RowContext(arrival), naming, PRECISIONS[precision], longest)
+    reader = LineReader(
+        RowContext(arrival, undated=UNDATED), naming, PRECISIONS[precision], longest
+    )
     lines = _texts(body)
     used = [i for i, line in enumerate(lines) if line[:1] not in _ODD_START or _says(line)]
     look = b'"' in body or b"\\" in body or len(body) > longest

@@ -51,12 +51,19 @@ class RowContext:
     """What a row may leave open.
 
     Attributes:
-        arrival: when the rows came, microseconds; the time of rows without their own.
+        arrival: when the rows came, microseconds.
         sensor_id: the sensor of rows that name none; None if every row must.
+        undated: the time of the first row if it has none; None if that of arrival.
     """
 
     arrival: int
     sensor_id: str | None = None
+    undated: int | None = None
+
+    @property
+    def first(self) -> int:
+        """The time of the first row if it has none; later ones add their numbers."""
+        return self.arrival if self.undated is None else self.undated
 
 
 def read_row(row: object, index: int, context: RowContext) -> Reading:
@@ -133,7 +140,7 @@ def identifier(name: str, value: object) -> str:
 
 def _time(value: object, index: int, context: RowContext) -> int:
     if value is None:
-        return context.arrival + index
+        return context.first + index
     if isinstance(value, (dict, list)):
         raise FieldError(TIME, shown(value), "is not a time: use ISO 8601 text or Unix time")
     if isinstance(value, float) and value != value:
@@ -285,7 +292,7 @@ def _time_column(
     column: Sequence[Any] | None, index: NDArray[np.intp], context: RowContext
 ) -> tuple[Times, Marks] | None:
     if column is None:
-        return context.arrival + index.astype(np.int64), np.ones(len(index), np.bool_)
+        return context.first + index.astype(np.int64), np.ones(len(index), np.bool_)
     kinds = set(map(type, column))
     if kinds == {str}:
         times, good = parse_times(column)

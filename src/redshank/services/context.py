@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from redshank.core.clock import Clock
+from redshank.core.clock import Clock, Instants
 from redshank.core.config import Config
 from redshank.core.letters import LetterReaders, ReadLetter
 from redshank.core.ports import Bus, Store
@@ -75,5 +75,6 @@ class Context:
     runner: Runner
     telemetry: Telemetry
     fetch_boxes: FetchBoxes
+    instants: Instants
     letter_readers: LetterReaders = _no_reader
     progress: ProgressBoard = field(default_factory=ProgressBoard)

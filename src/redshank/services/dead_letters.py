@@ -174,15 +174,19 @@ def decode_letter(letter: DeadLetter, naming: Naming) -> Decoded:
     """
     raw, arrival = letter.raw, letter.time
     if letter.content_type in JSON:
-        return decode_json(raw, arrival=arrival, naming=naming)
-    if letter.content_type in NDJSON:
-        return decode_ndjson(raw, arrival=arrival, naming=naming)
-    if letter.content_type in CSV:
-        return CsvDecoder().decode(raw, arrival=arrival)
-    if letter.content_type in LINES:
+        decoded = decode_json(raw, arrival=arrival, naming=naming)
+    elif letter.content_type in NDJSON:
+        decoded = decode_ndjson(raw, arrival=arrival, naming=naming)
+    elif letter.content_type in CSV:
+        decoded = CsvDecoder().decode(raw, arrival=arrival)
+    elif letter.content_type in LINES:
         precision = letter.details.get("precision", "ns")
-        return decode_lines(raw, arrival=arrival, naming=naming, precision=precision)
-    return _guessed(letter, naming)
+        decoded = decode_lines(raw, arrival=arrival, naming=naming, precision=precision)
+    else:
+        # Letters of one request of an earlier version came at one moment; their numbers keep them
+        # apart, the same each time.
+        return _guessed(letter, naming).dated_from(arrival + (letter.id or 0) % SECOND)
+    return decoded.dated_from(arrival)
 
 
 def _guessed(letter: DeadLetter, naming: Naming) -> Decoded:
@@ -190,17 +194,16 @@ def _guessed(letter: DeadLetter, naming: Naming) -> Decoded:
 
     Rows of line protocol are taken to have their times in nanoseconds.
     """
-    # Letters of one request came at one moment; their numbers keep them apart, the same each time.
-    arrival = letter.time + (letter.id or 0) % SECOND
-    start = letter.raw.lstrip()
+    raw, arrival = letter.raw, letter.time
+    start = raw.lstrip()
     if start[:1] in (b"{", b"["):
         try:
-            return decode_json(letter.raw, arrival=arrival, naming=naming)
+            return decode_json(raw, arrival=arrival, naming=naming)
         except FileFormatError:
-            return decode_ndjson(letter.raw, arrival=arrival, naming=naming)
+            return decode_ndjson(raw, arrival=arrival, naming=naming)
     if SENSOR.encode() in start.partition(b"\n")[0] and b"\n" in start:
-        return CsvDecoder().decode(letter.raw, arrival=arrival)
-    return decode_lines(letter.raw, arrival=arrival, naming=naming)
+        return CsvDecoder().decode(raw, arrival=arrival)
+    return decode_lines(raw, arrival=arrival, naming=naming)
 
 
 class _Readers:

@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from redshank.adapters.bus.memory import MemoryBus
 from redshank.adapters.store.sqlite.store import SqliteStore
-from redshank.core.clock import DAY, MINUTE, SECOND, FakeClock, parse_time
+from redshank.core.clock import DAY, MINUTE, SECOND, FakeClock, Instants, parse_time
 from redshank.core.config import Config
 from redshank.core.records import SensorInfo
 from redshank.core.telemetry import Telemetry
@@ -70,7 +70,8 @@ def make_context(**settings: Any) -> tuple[Context, FakeClock, list[Any]]:
         return [BoxReport(box, "Schnus", read=2, stored=2) for box in order.box_ids]
 
     config = Config(**settings)
-    return Context(config, clock, store, bus, runner, telemetry, fetch), clock, fetched
+    instants = Instants(clock)
+    return Context(config, clock, store, bus, runner, telemetry, fetch, instants), clock, fetched
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from redshank.core.clock import DAY, SECOND
+from redshank.core.clock import DAY, SECOND, FakeClock, Instants
 from redshank.core.errors import StoreError
+from redshank.services.api.idempotency import Repeat
 
 from .conftest import NOW
 
@@ -70,6 +71,38 @@ def test_a_request_that_was_stored_but_not_answered_is_recognised(
     assert service.call.get("/events/latest").json() == stored
     assert service.call.get("/dead-letters").json() == letters
     assert letters["total"] > 0
+
+
+@pytest.mark.parametrize("keys", [(None, None), ("one", "two"), ("one", None)])
+def test_rows_without_a_time_from_two_senders_at_one_moment_stay_apart(call, keys):
+    """Though the clock stands still, and all are of one sensor."""
+    for start, key in zip((0, 1000), keys, strict=True):
+        rows = [{"sensor_id": "a", "x": start + i} for i in range(1000)]
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = call.post("/readings", json=rows, headers=headers).json()
+        assert (answer["accepted"], answer["conflicts"]) == (1000, 0)
+
+
+def test_a_repetition_gets_the_times_of_the_first_try_in_any_portions():
+    kept = []
+
+    async def keep(spans):
+        kept.append(spans)
+
+    async def portions(repeat, *counts):
+        return [time for count in counts for time in await repeat.times(count)]
+
+    async def story():
+        instants = Instants(FakeClock(NOW))
+        first = await portions(Repeat("a", [], instants, keep), 3, 1, 0, 2, 30)
+        between = await portions(Repeat("b", [], instants, keep), 5)
+        again = await portions(Repeat("a", kept[-2], instants, keep), 20, 16, 4)
+        return first, between, again
+
+    first, between, again = asyncio.run(story())
+    assert again[:36] == first
+    assert len({*again, *between}) == 45
+    assert kept[-1][: len(kept[-3])] == kept[-3]
 
 
 def test_an_answer_is_forgotten_after_a_day(service):

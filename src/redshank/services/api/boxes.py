@@ -132,12 +132,12 @@ async def _take(request: Request, box_id: str, kind: str, sensor: str | None) ->
     if not posts.understood(kind, sensor):
         raise Problem(415, f"Unsupported content-type: {kind!r}")
     body = await read_body(request, context.config.max_body_bytes)
-    arrival = taking.arrival()
+    [arrival] = (await taking.times(1)).tolist()
     try:
         found = posts.read(kind, body, sensor, arrival)
     except FieldError as error:
         details = {posts.DEVICE_SENSOR: sensor} if sensor is not None else {}
-        await taking.bury(body, str(error), Bad(arrival, kind, details, box))
+        await taking.bury(body, str(error), Bad(kind, details, box))
         raise
     known = await asyncio.to_thread(posts.known_box, context.store, box)
     post = known.post(found)

@@ -2,24 +2,26 @@
 
 After the IETF draft "The Idempotency-Key HTTP Header Field". Answers are kept for a day in the
 store's settings, spread over many slots, so that old ones go when a slot is written again and no
-slot grows large. Before the first row of a request is taken, the time of its arrival is kept: a
-repetition after a crash gives rows without a time the same one again, and so they are recognised.
+slot grows large. Before rows without a time are taken, those that they get are kept: a repetition
+after a crash gives them the same ones again, and so they are recognised.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import numpy as np
 from fastapi import Request
 from starlette.types import Message
 
-from redshank.core.clock import DAY
+from redshank.core.batch import Times
+from redshank.core.clock import DAY, Instants
 from redshank.core.ports import Commit
 from redshank.core.queries import Setting
 from redshank.services.api.problems import Problem
-from redshank.services.api.taking import Repeat
 from redshank.services.context import Context
 
 HEADER = "idempotency-key"
@@ -29,6 +31,53 @@ LONGEST = 255
 _SLOTS = 65_536
 
 Entry = dict[str, Any]
+Span = tuple[int, int]
+"""The first of consecutive microseconds, and how many they are."""
+
+
+class Repeat:
+    """What all tries of one request share: its name, and the times of rows that have none.
+
+    Args:
+        name: of the request.
+        spans: times that earlier tries got.
+        instants: where more come from.
+        keep: writes them down.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spans: Sequence[Span],
+        instants: Instants,
+        keep: Callable[[Sequence[Span]], Awaitable[None]],
+    ) -> None:
+        self.name = name
+        self._spans = spans
+        self._instants = instants
+        self._keep = keep
+        self._used = 0
+
+    async def times(self, count: int) -> Times:
+        """The next of them: (count,) microseconds, the same for every try.
+
+        Raises:
+            StoreError: they could not be written down.
+        """
+        start, end = self._used, self._used + count
+        known = sum(size for _, size in self._spans)
+        if end > known:
+            # As many again as there are: a body in many pieces needs few writes.
+            more = max(end - known, known)
+            spans = [*self._spans, (self._instants.take(more), more)]
+            await self._keep(spans)
+            self._spans = spans
+        self._used = end
+        parts = []
+        for first, size in self._spans:
+            parts.append(np.arange(first + max(start, 0), first + min(size, end)))
+            start, end = start - size, end - size
+        return np.concatenate(parts)
 
 
 class HashedRequest(Request):
@@ -104,12 +153,15 @@ class Idempotency:
         await self._write(key, {"time": now, "body": body, "answer": answer})
 
     async def first(self, key: str) -> Repeat:
-        """What this request shares with earlier tries that were not answered; on the disk, too."""
+        """What this request shares with earlier tries that were not answered."""
         entry = (await self._entries(_slot(key))).get(_name(key))
-        if entry is None or "answer" in entry or self._is_old(entry):
-            entry = {"time": self._context.clock.now()}
-            await self._write(key, entry)
-        return Repeat(_name(key), int(entry["time"]))
+        held = [] if entry is None or self._is_old(entry) else entry.get("spans", [])
+        spans = [(int(first), int(size)) for first, size in held]
+
+        async def keep(spans: Sequence[Span]) -> None:
+            await self._write(key, {"time": self._context.clock.now(), "spans": spans})
+
+        return Repeat(_name(key), spans, self._context.instants, keep)
 
     async def _write(self, key: str, entry: Entry) -> None:
         slot = _slot(key)

@@ -15,11 +15,11 @@ from redshank.services.api.answers import Answer
 from redshank.services.api.bodies import READING_EXAMPLE
 from redshank.services.api.body import LARGE, media_type, read_body
 from redshank.services.api.formats import Decode, decoder
-from redshank.services.api.idempotency import HEADER, HashedRequest
+from redshank.services.api.idempotency import HEADER, HashedRequest, Repeat
 from redshank.services.api.params import responses
 from redshank.services.api.pieces import Piece, pieces
 from redshank.services.api.schemas import Taken as TakenOut
-from redshank.services.api.taking import Bad, Repeat, Taken, Taking
+from redshank.services.api.taking import Bad, Taken, Taking
 from redshank.services.context import Context
 
 router = APIRouter(tags=["readings"])
@@ -126,7 +126,7 @@ async def take_pieces(request: Request, decode: Decode, taking: Taking) -> Taken
     config = context.config
     offset = 0
     async for piece in _pieces(request, config.max_body_bytes, config.max_line_bytes):
-        decoded, bad = await decoded_piece(taking, decode, piece, offset)
+        decoded, bad = await decoded_piece(taking, decode, piece)
         await taking.take(decoded, bad, offset, patient=not piece.first)
         offset += piece.content.count(b"\n")
     return await taking.finish()
@@ -138,9 +138,7 @@ async def _pieces(request: Request, limit: int, longest: int) -> AsyncIterator[P
             yield piece
 
 
-async def decoded_piece(
-    taking: Taking, decode: Decode, piece: Piece, offset: int = 0
-) -> tuple[Decoded, Bad]:
+async def decoded_piece(taking: Taking, decode: Decode, piece: Piece) -> tuple[Decoded, Bad]:
     """The rows of a piece, and how to read bad ones again.
 
     Large pieces are decoded in a worker thread.
@@ -148,13 +146,13 @@ async def decoded_piece(
     Raises:
         FileFormatError: it cannot be read; it is kept as a dead letter.
     """
-    arrival = taking.arrival(offset)
+    now = taking.now
     try:
         if len(piece.content) < LARGE:
-            decoded = decode(piece, arrival)
+            decoded = decode(piece, now)
         else:
-            decoded = await asyncio.to_thread(decode, piece, arrival)
+            decoded = await asyncio.to_thread(decode, piece, now)
     except FileFormatError as error:
-        await taking.bury(piece.content, str(error), Bad.of(decode, arrival))
+        await taking.bury(piece.content, str(error), Bad.of(decode))
         raise
-    return decoded, Bad.of(decode, arrival)
+    return decoded, Bad.of(decode)

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from redshank.core.batch import Times
 from redshank.core.decoded import MAX_RAW, Decoded, RowError
 from redshank.core.errors import OverloadedError
 from redshank.core.ports import Parcel, Receipt
 from redshank.core.records import DeadLetter, SensorInfo
 from redshank.services.api.formats import Decode
+from redshank.services.api.idempotency import Repeat
 from redshank.services.api.limits import RateLimits
 from redshank.services.api.problems import Problem
 from redshank.services.context import Context
@@ -70,38 +72,23 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """What all tries of one request share.
-
-    Attributes:
-        name: of the request.
-        since: when the first one came, microseconds.
-    """
-
-    name: str
-    since: int
-
-
-@dataclass(frozen=True, slots=True)
 class Bad:
     """What is kept with bad rows, so that they can be read again.
 
     Attributes:
-        arrival: the time of the first row if it has none, microseconds.
         kind: content type.
         details: what the bytes alone do not say.
         topic: what they are filed under.
     """
 
-    arrival: int
     kind: str
     details: Mapping[str, str] = field(default_factory=dict)
     topic: str = ""
 
     @classmethod
-    def of(cls, decode: Decode, arrival: int) -> Bad:
+    def of(cls, decode: Decode) -> Bad:
         """Bad rows of a body that is decoded so."""
-        return cls(arrival, decode.kind, decode.details)
+        return cls(decode.kind, decode.details)
 
 
 class Taking:
@@ -131,17 +118,25 @@ class Taking:
         self._waiting: deque[asyncio.Future[Receipt]] = deque()
         self.taken = Taken()
 
-    def arrival(self, offset: int = 0) -> int:
-        """The time of a row that has none, microseconds; later rows add their numbers.
+    @property
+    def now(self) -> int:
+        """Wall clock, microseconds."""
+        return self._context.clock.now()
 
-        Rows of a repeated request get the times that they had before, so that they are recognised.
+    async def times(self, count: int) -> Times:
+        """(count,) microseconds for the next rows that have no time; no others get the same.
 
-        Args:
-            offset: rows before it.
+        Rows of a repeated request get those that they had before, so that they are recognised.
+
+        Raises:
+            StoreError: those of a request that may be repeated could not be written down.
         """
-        if self._repeat is None:
-            return self._context.clock.now()
-        return self._repeat.since + offset
+        if not count:
+            return np.empty(0, np.int64)
+        if self._repeat is not None:
+            return await self._repeat.times(count)
+        first = self._context.instants.take(count)
+        return np.arange(first, first + count)
 
     async def take(
         self,
@@ -169,6 +164,17 @@ class Taking:
             await asyncio.sleep(self._limits.wait(self._caller))
         else:
             self._limits.check(self._caller)
+        dated = decoded.dated(await self.times(decoded.undated))
+        await self._hand_over(dated, bad, offset, patient, sensors)
+
+    async def _hand_over(
+        self,
+        decoded: Decoded,
+        bad: Bad | None,
+        offset: int = 0,
+        patient: bool = False,
+        sensors: Sequence[SensorInfo] = (),
+    ) -> None:
         if decoded.count:
             letters = [self._letter(error, bad, offset) for error in decoded.errors] if bad else []
             parcel = Parcel(decoded.batches, sensors=sensors, dead_letters=letters)
@@ -180,8 +186,10 @@ class Taking:
 
     async def bury(self, body: bytes, reason: str, bad: Bad) -> None:
         """Keep what could not be read at all; a full queue has worse worries."""
-        letter = self._letter(RowError(-1, "body", "", reason, body[:MAX_RAW]), bad, 0)
-        letter = replace(letter, time=bad.arrival, reason=reason)
+        kept = body[:MAX_RAW]
+        time = int((await self.times(kept.count(b"\n") + kept.count(b",") + 1))[0])
+        letter = self._letter(RowError(-1, "body", "", reason, kept, time), bad, 0)
+        letter = replace(letter, reason=reason)
         try:
             await (await self._publish(Parcel(dead_letters=[letter]), patient=False))
         except OverloadedError:
@@ -194,7 +202,7 @@ class Taking:
         if self._repeat is not None:
             key = f"{self._repeat.name} {offset + error.index} {zlib.crc32(error.raw)}"
         return DeadLetter(
-            bad.arrival + error.index,
+            error.time,
             self._source,
             sentence(error),
             error.raw,
@@ -217,6 +225,7 @@ class Taking:
                 "what became of each; send them in parts or without details",
             )
         self._limits.check(self._caller)
+        decoded = decoded.dated(await self.times(decoded.undated))
         places = [place for some in decoded.places for place in some.tolist()]
         waiting: list[asyncio.Future[Receipt]] = []
         for batch in decoded.batches:
@@ -224,7 +233,7 @@ class Taking:
                 parcel = Parcel([batch.take(np.array([row]))])
                 waiting.append(await self._publish(parcel, patient=bool(waiting)))
         only_bad = Decoded([], decoded.errors, len(decoded.errors))
-        await self.take(only_bad, bad, patient=True)
+        await self._hand_over(only_bad, bad, patient=True)
         self._limits.charge(self._caller, len(places))
         receipts = await asyncio.gather(*waiting)
         for receipt in receipts:

@@ -141,12 +141,11 @@ class Conversation:
 
     async def _published(self, readings: Any) -> dict[str, Any]:
         rows = readings if isinstance(readings, list) else [readings]
-        arrival = self._context.clock.now()
         state = self._socket.app.state
         caller = state.access.caller(self._socket.scope)
         taking = Taking(self._context, "websocket", state.limits, caller)
-        decoded = await asyncio.to_thread(decode_rows, rows, arrival=arrival)
-        await taking.take(decoded, Bad(arrival, JSON[0]), patient=True)
+        decoded = await asyncio.to_thread(decode_rows, rows, arrival=taking.now)
+        await taking.take(decoded, Bad(JSON[0]), patient=True)
         return (await taking.finish()).members()
 
     def _complain(self, detail: str, **more: Any) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from redshank.adapters.sources.mqtt.wire import Arrived
-from redshank.core.clock import Clock
+from redshank.core.clock import Clock, Instants
 
 _ENTRY = struct.Struct("<HIQ")
 
@@ -37,17 +37,15 @@ class Arrivals:
     """
 
     def __init__(self, clock: Clock, most: int, held: str = "") -> None:
-        self._clock = clock
         self._most = most
-        self._last = 0
         self._parts: deque[bytes] = deque()
         self._count = 0
         self._fresh: list[bytes] = []
         self._known: dict[int, tuple[int, int]] = {}
         for mid, digest, time in _entries(held):
             self._known[mid] = (digest, time)
-            self._last = max(self._last, time)
             self._fresh.append(_ENTRY.pack(mid, digest, time))
+        self._instants = Instants(clock, max((time for _, time in self._known.values()), default=0))
 
     def time(self, message: Arrived, rows: int = 1) -> int:
         """Microseconds at which a message came; no two are the same.
@@ -57,13 +55,13 @@ class Arrivals:
             rows: readings in it, which take a microsecond each.
         """
         if not message.mid:
-            return self._next(rows)
+            return self._instants.take(rows)
         digest = zlib.crc32(message.payload, zlib.crc32(message.topic.encode()))
         if message.duplicate:
             known = self._known.get(message.mid)
             if known is not None and known[0] == digest:
                 return known[1]
-        time = self._next(rows)
+        time = self._instants.take(rows)
         self._known[message.mid] = (digest, time)
         self._fresh.append(_ENTRY.pack(message.mid, digest, time))
         return time
@@ -82,11 +80,6 @@ class Arrivals:
         while self._count - len(self._parts[0]) // _ENTRY.size >= self._most if self._parts else 0:
             self._count -= len(self._parts.popleft()) // _ENTRY.size
         return base64.b64encode(b"".join(self._parts)).decode()
-
-    def _next(self, rows: int) -> int:
-        time = max(self._clock.now(), self._last + 1)
-        self._last = time + rows - 1
-        return time
 
 
 def _entries(held: str) -> Iterator[tuple[int, int, int]]:
