@@ -62,14 +62,16 @@ def test_blocks_come_and_go_with_learning():
 
 def test_history_is_what_came_in_until_the_first_fit():
     pool, _ = pool_of(2)
-    time, values = stream(256, 2)
+    time, values = stream(257, 2)
     values[3, 1] = np.nan
     assert [len(part) for part in pool.history(0)] == [0, 0]
     score(pool, time[:100], values[:100])
     kept_time, kept = pool.history(0)
     np.testing.assert_array_equal(kept_time, time[:100])
     np.testing.assert_array_equal(kept, values[:100])
-    score(pool, time[100:], values[100:])
+    score(pool, time[100:256], values[100:256])
+    assert len(pool.history(0)[0]) == 256
+    score(pool, time[256:], values[256:])
     with pytest.raises(ValueError, match="slot 0 is fitted"):
         pool.history(0)
 
@@ -91,15 +93,18 @@ def test_what_stands_out_is_left_out_of_later_fits():
     assert (1.3 * usual[0] < usual[1]).all()
 
 
-def test_a_later_fit_takes_its_passes_at_rows_of_their_own():
+def test_a_fit_takes_its_passes_at_rows_of_their_own():
+    """So that a batch of one row waits for two models of 256 rows at most, or a later one."""
     pool, _ = pool_of(2)
     time, values = noise_with_a_burst(800)
-    fits = []
+    fits, lived = [], []
     for t in range(800):
         score(pool, time[t : t + 1], values[t : t + 1])
         fits.append(int(pool._table["fits"][0]))
+        lived.append("core" in blocks(pool))
     at = np.flatnonzero(np.diff(fits)) + 1
-    assert fits[-1] == 3 and at[0] == 255 and at[2] == at[1] + 1
+    assert lived.index(True) == 255
+    assert fits[-1] == 3 and at[0] == 256 and at[2] == at[1] + 1
 
 
 def test_a_primed_sensor_never_fits_again():

@@ -16,6 +16,7 @@
 #define MEMORY 1000         /* rows of the cross-channel covariance */
 #define RENEW 32            /* rows between inversions */
 #define VIEW_FLOOR .02f
+#define MOST_AXES 16        /* of the subspace of windows */
 
 static const float WEIGHT[VIEWS] = {2, 1, 1, 1, 1, 1, 0, 0, 2, 1, 1, 1};
 
@@ -36,6 +37,40 @@ static float dot(const float *restrict a, const float *restrict b, int n) {
     return lanes(sum);
 }
 
+typedef float Four __attribute__((vector_size(16)));
+
+static inline Four four(const float *a) {
+    Four out;
+    memcpy(&out, a, sizeof out);
+    return out;
+}
+
+/* Products of `count` rows, `stride` apart, with x; each as `dot` adds it. Four at a time, because
+ * one alone mostly waits for its own sums. */
+static void dots(const float *restrict rows, int stride, int count, const float *restrict x, int n,
+                 float *restrict out) {
+    int r = 0;
+    for (; r + 4 <= count; r += 4) {
+        const float *const a = rows + (size_t)r * (size_t)stride;
+        Four low[4] = {{0}}, high[4] = {{0}};
+        int i = 0;
+        for (; i + 8 <= n; i += 8) {
+            const Four first = four(x + i), last = four(x + i + 4);
+#define ADD(q) (low[q] += four(a + q * stride + i) * first, high[q] += four(a + q * stride + i + 4) * last)
+            ADD(0), ADD(1), ADD(2), ADD(3);
+#undef ADD
+        }
+        for (int q = 0; q < 4; q++) {
+            float sum[8];
+            memcpy(sum, low + q, sizeof low[q]);
+            memcpy(sum + 4, high + q, sizeof high[q]);
+            for (int k = 0; i + k < n; k++) sum[k] += a[q * stride + i + k] * x[i + k];
+            out[r + q] = lanes(sum);
+        }
+    }
+    for (; r < count; r++) out[r] = dot(rows + (size_t)r * (size_t)stride, x, n);
+}
+
 static float total(const float *restrict a, int n) {
     float sum[8] = {0};
     int i = 0;
@@ -54,7 +89,7 @@ Shape stream_shape(int channels) {
     s.lags = channels <= 3 ? 16 : (channels <= 64 ? 5 : 2);
     s.window = channels * (s.lags + 1);
     s.features = s.window + 1;
-    s.rank = s.window - 1 < 16 ? s.window - 1 : 16;
+    s.rank = s.window - 1 < MOST_AXES ? s.window - 1 : MOST_AXES;
     s.centres = channels > 3 ? 0 : (channels == 1 ? 12 : 32);
     Model m;
     model_view(&s, NULL, &m);
@@ -131,9 +166,10 @@ static void take_row(const Shape *shape, Model *m, const double *values, Row *ro
     memmove(m->window + c, m->window, sizeof(float) * (size_t)(shape->lags * c));
     const float *features = m->window + c;
     row->observed = 0;
+    dots(m->weights, shape->features, c, features, n, row->forecast);
     for (int j = 0; j < c; j++) {
-        const float *w = m->weights + j * shape->features;
-        row->forecast[j] = clip(dot(w, features, n) + w[n], -CLIP_VALUE, CLIP_VALUE);
+        const float constant = m->weights[j * shape->features + n];
+        row->forecast[j] = clip(row->forecast[j] + constant, -CLIP_VALUE, CLIP_VALUE);
     }
     for (int j = 0; j < c; j++) {
         const int seen = isfinite(values[j]);
@@ -157,10 +193,9 @@ static void reconstruction(const Shape *shape, const Model *m, Row *row) {
     const int c = shape->channels, n = shape->window;
     float *restrict rest = row->spare, *restrict q = row->part[1];
     memcpy(rest, m->window, sizeof(float) * (size_t)n);
-    for (int k = 0; k < *m->rank; k++) {
-        const float *axis = m->basis + k * n;
-        add_scaled(rest, axis, -dot(axis, m->window, n), n);
-    }
+    float along[MOST_AXES];
+    dots(m->basis, n, *m->rank, m->window, n, along);
+    for (int k = 0; k < *m->rank; k++) add_scaled(rest, m->basis + k * n, -along[k], n);
     memset(q, 0, sizeof(float) * (size_t)c);
     for (int lag = 0; lag <= shape->lags; lag++) {
         const float *restrict r = rest + lag * c;
@@ -216,7 +251,7 @@ static void cross_channel(const Shape *shape, Model *m, Row *row) {
     const int c = shape->channels;
     float *restrict d = row->spare, *restrict x = row->part[3];
     for (int j = 0; j < c; j++) d[j] = row->value[j] - m->level[j];
-    for (int j = 0; j < c; j++) x[j] = dot(m->precision + j * c, d, c);
+    dots(m->precision, c, c, d, c, x);
     for (int j = 0; j < c; j++) {
         m->x_memory[j] += SMOOTH * (x[j] * m->x_norm[j] - m->x_memory[j]);
         x[j] = fabsf(m->x_memory[j]);

@@ -33,17 +33,22 @@ def buffered(shape: Layout, buffer: Bytes, rows: int) -> tuple[Times, Floats]:
 def fit_prefix(
     shape: Layout, settings: StreamingSettings, model: Bytes, core: Bytes, values: Floats
 ) -> Singles:
-    """Fit on a whole history; the alarm stage lives through its later half.
+    """Fit on a whole history; (n,) its evidence."""
+    live_through(shape, settings, core, values)
+    return _fit_usual(shape, settings, model, values, kernels.levels(shape, core, values[:0]))
+
+
+def live_through(shape: Layout, settings: StreamingSettings, core: Bytes, values: Floats) -> None:
+    """The alarm stage lives through the later half of a history.
 
     It does so on the evidence of a model of the earlier half: rows that a model was fitted on look
     calmer to it than any later row will, and alarms set by them come too easily.
-
-    Returns:
-        (n,) evidence of the history.
     """
     measured = kernels.levels(shape, core, values)
-    kernels.replay(core, _unseen(shape, settings, values, len(values) // 2, measured))
-    return _fit_usual(shape, settings, model, values, measured)
+    half = len(values) // 2
+    model = np.zeros(shape.model_bytes, np.uint8)
+    _fit_usual(shape, settings, model, values[:half], measured)
+    kernels.replay(core, kernels.follow(shape, model, values[half:], measured))
 
 
 def _fit_usual(
@@ -62,15 +67,6 @@ def _fit_usual(
     return fit(shape, settings, model, values, usual, measured)
 
 
-def _unseen(
-    shape: Layout, settings: StreamingSettings, values: Floats, seen: int, measured: Singles
-) -> Singles:
-    """Evidence of the rows from `seen` on under a model of the rows before."""
-    model = np.zeros(shape.model_bytes, np.uint8)
-    _fit_usual(shape, settings, model, values[:seen], measured)
-    return kernels.follow(shape, model, values[seen:], measured)
-
-
 def fit_first(
     shape: Layout,
     settings: StreamingSettings,
@@ -79,9 +75,13 @@ def fit_first(
     ring: Bytes,
     buffer: Bytes,
 ) -> None:
-    """The first model of a sensor, from its buffer; its rows move to the ring in 16 bits."""
+    """The first model of a sensor whose alarm stage has lived through its buffer.
+
+    Its rows move from there to the ring in 16 bits.
+    """
     _, values = buffered(shape, buffer, FIRST_FIT)
-    evidence = fit_prefix(shape, settings, model, core, values)
+    measured = kernels.levels(shape, core, values[:0])
+    evidence = _fit_usual(shape, settings, model, values, measured)
     kept = _Kept(shape, ring)
     kept.mean[:] = shape.field(model, "mean")
     kept.scale[:] = shape.field(model, "scale")

@@ -17,6 +17,7 @@ _MAGIC = b"RSE1"
 _HEADER = struct.Struct("<4sHHqqqq4I")
 COUNTERS = ("rows", "fitted_at", "since", "fits")
 BLOCKS = ("buffer", "model", "core", "ring")
+_TOGETHER = {(), ("buffer",), ("buffer", "core"), ("model", "core"), ("model", "core", "ring")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _size(pieces: list[slice]) -> int:
 
 
 def _check(shape: Layout, rows: int, blocks: dict[str, Bytes]) -> None:
-    if ("model" in blocks) != ("core" in blocks) or ("buffer" in blocks and rows > FIRST_FIT):
+    if tuple(blocks) not in _TOGETHER or ("buffer" in blocks and rows > FIRST_FIT):
         raise ValueError("snapshot is damaged: its blocks do not belong together")
     for name, block in blocks.items():
         if len(block) != _size(_pieces(shape, rows, name)):

@@ -241,17 +241,23 @@ class StreamingPool:
         self._table["buffer"][slot] = address
 
     def _fit(self, slot: int) -> None:
-        if self._table["model"][slot] == 0:
+        if self._table["core"][slot] == 0:
+            self._live_through(slot)
+        elif self._table["model"][slot] == 0:
             self._fit_first(slot)
         else:
             self._refit(slot)
         self._table["fitted_at"][slot] = self._table["rows"][slot]
 
+    def _live_through(self, slot: int) -> None:
+        """First half of the first fit; the other comes before the next row, to part the wait."""
+        _, values = learning.buffered(self._shape, self._block(slot, "buffer"), FIRST_FIT)
+        learning.live_through(self._shape, self.settings, self._allocate(slot, "core"), values)
+
     def _fit_first(self, slot: int) -> None:
-        model, core, ring = (self._allocate(slot, name) for name in ("model", "core", "ring"))
-        learning.fit_first(
-            self._shape, self.settings, model, core, ring, self._block(slot, "buffer")
-        )
+        model, ring = self._allocate(slot, "model"), self._allocate(slot, "ring")
+        core, buffer = self._block(slot, "core"), self._block(slot, "buffer")
+        learning.fit_first(self._shape, self.settings, model, core, ring, buffer)
         self._table["fits"][slot] = 1
         self._release(slot, "buffer")
 
