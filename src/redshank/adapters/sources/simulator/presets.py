@@ -130,10 +130,10 @@ PRESETS: Mapping[str, tuple[ChannelModel, ...]] = {
         ChannelModel(
             "co2",
             "ppm",
-            620,
+            720,
             daily=160,
             peak=13,
-            weekly=150,
+            weekly=120,
             wander=40,
             noise=8,
             resolution=1,
