@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from redshank.core.clock import DAY, HOUR, MINUTE, SECOND
-from redshank.detect.channelstate import Alignment, FlatLine, Profile, Rhythm
+from redshank.detect.channelstate import Alignment, FlatLine, Profile, Rests, Rhythm
 
 NAN = np.nan
 START = 1_700_006_400 * SECOND
@@ -66,7 +66,7 @@ def test_rhythm_is_the_median_interval_and_gaps_are_seen():
     assert np.flatnonzero(gap).tolist() == [50]
 
 
-def flat_rates(values, rests=0, flat=None):
+def flat_rates(values, rests=Rests.NEVER, flat=None):
     n = len(values)
     rate, held = (flat or FlatLine()).run(
         np.zeros(n, np.int64),
@@ -89,14 +89,23 @@ def test_a_stuck_channel_becomes_rarer_with_every_row():
 def test_zero_is_a_resting_value_only_where_it_may_be():
     noise = np.abs(np.random.default_rng(1).normal(size=2000)).round(1) + 0.1
     values = np.r_[noise, np.zeros(600)]
-    assert np.isinf(flat_rates(values, rests=1)[0]).all()
-    assert flat_rates(values, rests=0)[0][-1] < 0.5
+    for rests in (Rests.ANYWHERE, Rests.AT_ZERO):
+        assert np.isinf(flat_rates(values, rests)[0]).all()
+    assert flat_rates(values)[0][-1] < 0.5
 
 
 def test_a_channel_that_never_varied_is_stuck_only_if_it_is_known_to_move():
-    assert np.isinf(flat_rates(np.full(5000, 45.0), rests=1)[0]).all()
-    rate, _ = flat_rates(np.full(5000, 45.0), rests=0)
+    assert np.isinf(flat_rates(np.full(5000, 45.0), Rests.ANYWHERE)[0]).all()
+    rate, _ = flat_rates(np.full(5000, 45.0))
     assert rate[300] > 1 > rate[2000]
+
+
+def test_what_rests_at_zero_and_never_varied_is_stuck_elsewhere_after_a_day():
+    """A night may be spent beside zero, with an offset."""
+    rate, held = flat_rates(np.full(5000, 78.75), Rests.AT_ZERO)
+    assert (np.isinf(rate) == (held <= 24 * 3600)).all()
+    assert rate[-1] < 1
+    assert np.isinf(flat_rates(np.zeros(5000), Rests.AT_ZERO)[0]).all()
 
 
 def test_a_channel_that_mostly_rests_is_called_stuck_at_its_first_long_rest_only():

@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
-from redshank.core.clock import DAY, MINUTE
+from redshank.core.clock import DAY, MINUTE, SECOND
 from redshank.core.records import Flag, SensorInfo
 from redshank.pipeline.meanwhile import LONG, Jump, note, sentence
 
@@ -47,7 +47,7 @@ def noted(flags, since=LONG + MINUTE, cuts=()):
 def test_a_jump_is_told_with_its_kind(flags, kind, words):
     jumps = noted(flags)
     assert jumps["humidity"] == Jump(LONG + 2 * MINUTE, 51.0, kind)
-    assert words in sentence(jumps, ("temperature",), SensorInfo("a"))
+    assert words in sentence(jumps, {}, ("temperature",), SensorInfo("a"))
 
 
 def test_it_does_not_depend_on_batches():
@@ -61,9 +61,18 @@ def test_what_came_on_the_first_day_belongs_to_the_incident():
 
 
 def test_channels_of_the_incident_itself_are_not_told_again():
-    assert sentence(noted([Flag.RATE_OF_CHANGE]), ("humidity",), SensorInfo("a")) == ""
+    assert sentence(noted([Flag.RATE_OF_CHANGE]), {}, ("humidity",), SensorInfo("a")) == ""
 
 
 def test_jumps_survive_a_restart():
     jump = Jump(3, 51.0, "spike")
     assert Jump(**orjson.loads(orjson.dumps(asdict(jump)))) == jump
+
+
+def test_a_channel_that_stood_still_besides_is_told():
+    stood = {"humidity": (2.5 * DAY / SECOND, 3 * DAY), "temperature": (DAY / SECOND, DAY)}
+    told = sentence({}, stood, ("temperature",), SensorInfo("a"))
+    assert (
+        told
+        == "While it went on, humidity stood still for 2 d 12 h (until Sun 04 Jan 1970, 00:00 UTC)."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 import numpy as np
 
@@ -91,6 +91,14 @@ class Rhythm:
         return interval, gap
 
 
+class Rests(IntEnum):
+    """Where a channel may hold one value for any time."""
+
+    NEVER = 0
+    ANYWHERE = 1
+    AT_ZERO = 2
+
+
 class FlatLine:
     """How unusual is it that a channel holds one value for so long (``native/flatline.c``)."""
 
@@ -108,7 +116,7 @@ class FlatLine:
             first: (n,) number of the sensor's first channel.
             time: (n,) event time.
             values: (n, c).
-            rests: (c,) 1 where the channel may rest at zero for any time, 0 where it never rests.
+            rests: (c,) where each channel rests, see :class:`Rests`.
         """
         rate = np.empty(values.shape, np.float32)
         held = np.empty(values.shape, np.float32)

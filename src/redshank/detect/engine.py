@@ -295,7 +295,7 @@ class Engine:
         return time + self.settings.offsets(self.zone[slots], time)
 
     def _rests(self, layout: tuple[str, ...]) -> Bytes:
-        return np.array([self.settings.rests_at_zero(name) for name in layout], np.uint8)
+        return np.array([self.settings.rests(name) for name in layout], np.uint8)
 
     def _units(self, layout: tuple[str, ...]) -> Floats:
         return conversion_table([self.settings.units(name) for name in layout])

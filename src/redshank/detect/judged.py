@@ -9,7 +9,7 @@ import numpy as np
 
 from redshank.core.batch import Bytes, Floats, Ints, Singles, Times
 from redshank.detect.alarm import AT_ONCE, Confirmation
-from redshank.detect.channelstate import Conversions
+from redshank.detect.channelstate import Conversions, Rests
 from redshank.detect.streaming import StreamingSettings
 
 MONTH_ROWS = 8640.0
@@ -22,7 +22,7 @@ class EngineSettings:
 
     Attributes:
         streaming: settings of the streaming detector.
-        rests_at_zero: tells of a channel's name whether it may stay at zero for any time.
+        rests: tells of a channel's name where it may stay for any time.
         min_effect: channel name to the least deviation in its unit that may alarm.
         units: channel name to factor and offset from other units of its quantity to its own.
         confirmation: N of M rows within the budget before an incident opens.
@@ -32,7 +32,7 @@ class EngineSettings:
     """
 
     streaming: StreamingSettings = field(default_factory=StreamingSettings)
-    rests_at_zero: Callable[[str], bool] = lambda name: True
+    rests: Callable[[str], Rests] = lambda name: Rests.ANYWHERE
     min_effect: Mapping[str, float] = field(default_factory=dict)
     units: Callable[[str], Conversions] = lambda name: ()
     confirmation: Confirmation = AT_ONCE

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from redshank.core.batch import Bytes, Singles
-from redshank.core.clock import MINUTE
+from redshank.core.clock import MINUTE, SECOND
 from redshank.core.records import (
     BY_RHYTHM,
     Evidence,
@@ -89,6 +89,10 @@ class Running:
         jumps = {name: meanwhile.Jump(**jump) for name, jump in plain.get("jumps", {}).items()}
         parts = {"evidence": evidence, "rate": rate, "trace": trace, "jumps": jumps}
         return cls(**{**plain, **parts})
+
+    def flags_of(self, name: str) -> dict[Flag, int]:
+        """How many of a channel's values came with each quality flag."""
+        return dict(zip(Flag, self.flags.get(name, ()), strict=False))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,15 +306,25 @@ def _ordered(running: Running) -> tuple[Evidence, ...]:
     return tuple(sorted(parts, key=weight, reverse=True))
 
 
+def _stood(running: Running) -> meanwhile.Stood:
+    """Channels that stood still for long, and far longer than they are known to."""
+    return {
+        name: held
+        for name, held in running.held.items()
+        if held[0] * SECOND >= meanwhile.LONG and running.flags_of(name).get(Flag.FLAT_LINE)
+    }
+
+
 def _incident(running: Running, info: SensorInfo, closed: int | None) -> Incident:
     evidence = _ordered(running)
     leading = evidence[0].channel if evidence else ""
     involved = {part.channel for part in evidence}
+    stood = _stood(running)
     least = CALM_SHARE * sum(running.shares.values())
     calm = tuple(
         name
         for name, share in running.shares.items()
-        if share < least and name not in involved and name not in running.jumps
+        if share < least and name not in (*involved, *running.jumps, *stood)
     )
     found = faults.Findings(
         running.cause,
@@ -321,9 +335,9 @@ def _incident(running: Running, info: SensorInfo, closed: int | None) -> Inciden
         running.rate,
         evidence,
         calm,
-        dict(zip(Flag, running.flags.get(leading, ()), strict=False)),
+        running.flags_of(leading),
         running.trace.of(leading, running.rows),
-        meanwhile.sentence(running.jumps, involved, info),
+        meanwhile.sentence(running.jumps, stood, involved, info),
     )
     kind = faults.kind(found, info)
     return Incident(

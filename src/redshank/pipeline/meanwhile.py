@@ -1,9 +1,9 @@
 """What other channels did while one keeps an incident open for long.
 
 One incident at a time: a channel that is dead for weeks keeps the sensor's alarm, and its evidence
-hides that of all others. Jumps are found beside that evidence, each against the steps of its own
-channel, so they can still be told: in the text of the incident that goes on, at no cost to the
-alarm budget. What moves slowly or without a jump is not told.
+hides that of all others. Jumps and standing still are found beside that evidence, each against
+what its own channel does, so they can still be told: in the text of the incident that goes on, at
+no cost to the alarm budget. What moves slowly or without a jump is not told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from redshank.core.clock import DAY
 from redshank.core.records import Flag, SensorInfo, Verdicts
-from redshank.pipeline.explain import label, moment, number
+from redshank.pipeline.explain import duration, label, moment, number
 
 LONG = DAY
 """Event time for which an incident must have gone on; what came before then belongs to it."""
@@ -39,6 +39,8 @@ class Jump:
 
 Jumps = dict[str, Jump]
 """Channel to its latest jump."""
+Stood = Mapping[str, tuple[float, int]]
+"""Channel to how long it stood still, seconds, and the event time of the last such row."""
 
 
 def note(jumps: Jumps, rows: Verdicts, part: np.ndarray, opened: int) -> bool:
@@ -63,16 +65,22 @@ def note(jumps: Jumps, rows: Verdicts, part: np.ndarray, opened: int) -> bool:
     return news
 
 
-def sentence(jumps: Mapping[str, Jump], besides: Collection[str], info: SensorInfo) -> str:
-    """The jumps in words, oldest first; "" without any.
+def sentence(jumps: Jumps, stood: Stood, besides: Collection[str], info: SensorInfo) -> str:
+    """What stood still and the jumps in words, oldest first; "" without any.
 
     Args:
         jumps: channel to its latest jump.
+        stood: channels that stood still.
         besides: channels that the incident itself is about.
         info: for names and units.
     """
-    told = sorted((jump, name) for name, jump in jumps.items() if name not in besides)
+    still = sorted((until, name) for name, (_, until) in stood.items() if name not in besides)
     parts = [
+        f"{label(name, info)} stood still for {duration(stood[name][0])} (until {moment(until)})"
+        for until, name in still
+    ]
+    told = sorted((jump, name) for name, jump in jumps.items() if name not in besides)
+    parts += [
         f"{label(name, info)} {_WORDS[jump.kind].format(value=number(jump.value, name, info))} "
         f"({moment(jump.time)})"
         for jump, name in told

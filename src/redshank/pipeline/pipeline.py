@@ -19,7 +19,7 @@ from redshank.core.queries import Recovery
 from redshank.core.records import Checkpoint, Incident, SensorInfo, Status, Verdicts
 from redshank.core.zones import Zone, Zones
 from redshank.detect.alarm import Alarm, alarm_column
-from redshank.detect.channelstate import NEVER
+from redshank.detect.channelstate import NEVER, Rests
 from redshank.detect.engine import Engine, EngineSettings, Judged
 from redshank.detect.state import pack, unpack
 from redshank.detect.streaming import Cause, StreamingSettings
@@ -78,7 +78,7 @@ class Pipeline:
         self._zones = zones or Zones()
         self.describe = describe
         self.settings = EngineSettings(
-            rests_at_zero=rests_at_zero,
+            rests=rests,
             min_effect=dict(min_effect or {}),
             units=other_units,
             confirmation=budget.confirmation,
@@ -468,10 +468,13 @@ class Pipeline:
         return self.checkpoints(list(self._slot.values()))
 
 
-def rests_at_zero(name: str) -> bool:
-    """Whether a channel may stay at zero for any time: unknown ones, light, rain and the like."""
+def rests(name: str) -> Rests:
+    """Where a channel may stay for any time: light, rain and the like at zero, unknown ones
+    anywhere."""
     known = quantity(name)
-    return known is None or known.rests_at_zero
+    if known is None:
+        return Rests.ANYWHERE
+    return Rests.AT_ZERO if known.rests_at_zero else Rests.NEVER
 
 
 def _possible(channels: Sequence[str]) -> tuple[Singles, Singles]:

@@ -21,7 +21,9 @@
 #define MONTH_ROWS 8640.0f
 #define MEMORY 100000.0f /* rows after which counts are halved */
 
-#define MOVES 0 /* known never to rest */
+#define DAY_SECONDS 86400.0f
+
+enum { NEVER, ANYWHERE, AT_ZERO }; /* where a channel rests, for any time */
 
 /* What is assumed of a channel that is known to move, beside its own runs, until LEAST_RUNS of them are
  * counted: rests of 4, 16 and 64 rows; one that stands still from the start is stuck after about a day. */
@@ -50,6 +52,12 @@ static float total_runs(const flat_state *state) {
     return total;
 }
 
+/* Whether a run can be told by what is assumed of the channel, before its own runs are known. What
+ * rests at zero may rest beside it for a night, with an offset. */
+static int is_foreseen(uint8_t rests, float held) {
+    return rests == NEVER || (rests == AT_ZERO && held > DAY_SECONDS);
+}
+
 /* Expected number of runs at least as long as this one among those so far. */
 static float longer_runs(const flat_state *state, int known) {
     uint16_t twice[BINS];
@@ -59,8 +67,7 @@ static float longer_runs(const flat_state *state, int known) {
 }
 
 /* rate: (n, c) per MONTH_ROWS rows, INFINITY where nothing can be said;
- * held: (n, c) seconds since the run began. rests: (c) 1 where zero is a resting value, MOVES for
- * channels that are known never to rest.
+ * held: (n, c) seconds since the run began. rests: (c) where each channel rests.
  * learn_above: rate below which a run is taken for a fault and learned with half its weight. */
 API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *time,
                      const double *values, const uint8_t *rests, float learn_above,
@@ -89,7 +96,8 @@ API void rs_flatline(int64_t n, int32_t c, const int64_t *first, const int64_t *
             }
             if (state->run < LEAST_RUN || state->rows < LEAST_ROWS) continue;
             int known = total_runs(state) >= LEAST_RUNS;
-            if (rests[j] != MOVES && (value == 0.0 || !known)) continue;
+            if (rests[j] != NEVER && value == 0.0) continue;
+            if (!known && !is_foreseen(rests[j], *h)) continue;
             *r = MONTH_ROWS * longer_runs(state, known) / state->rows;
             if (*r < learn_above) state->unusual = 1;
         }
