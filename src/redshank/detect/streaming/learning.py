@@ -118,7 +118,8 @@ def refit(
         Whether a second pass is wanted.
     """
     kept = _Kept(shape, ring)
-    at = np.arange(max(0, rows - KEPT), rows) % KEPT
+    number = np.arange(max(0, rows - KEPT), rows)
+    at = number % KEPT
     if not second:
         kept.evidence[at] &= ~STOOD_OUT
     marks = kept.evidence[at]
@@ -130,7 +131,10 @@ def refit(
     if second:
         return False
     kernels.renew(core)
-    out = _outstanding(evidence, settings.outstanding_later, settings)
+    # No model looked through the first rows when they came; among many a few do no harm.
+    unseen = (number < FIRST_FIT) & (rows < KEPT)
+    above = np.where(unseen, settings.outstanding, settings.outstanding_later)
+    out = _outstanding(evidence, above, settings)
     kept.evidence[at[out]] |= STOOD_OUT
     return bool(out.any())
 
@@ -146,8 +150,10 @@ class _Kept:
         self.evidence = np.frombuffer(ring, np.uint16, KEPT, 16 * c + 2 * KEPT * c)
 
 
-def _outstanding(evidence: Singles, above: float, settings: StreamingSettings) -> NDArray[np.bool_]:
-    """(n,) rows around evidence far above what most of a history has."""
+def _outstanding(
+    evidence: Singles, above: float | Floats, settings: StreamingSettings
+) -> NDArray[np.bool_]:
+    """(n,) rows around evidence so many times above what most of a history has."""
     out = evidence > above * np.quantile(evidence, 1 - settings.most_outstanding)
     around = np.ones(2 * settings.around + 1)
     marks: NDArray[np.bool_] = np.convolve(out, around)[settings.around : -settings.around] > 0

@@ -52,7 +52,8 @@ class StreamingSettings:
         most_outstanding: part of a history that may be anomalous, 0 to 1.
         outstanding: evidence from which rows of a first one are taken to be so, in units of the
             evidence that the other rows stay below.
-        outstanding_later: the same for later fits, whose rows have been looked through already.
+        outstanding_later: the same in later fits, for rows that a model has looked through
+            already.
         around: rows on both sides of them that are left out as well.
         young_days: age at which rare rates are half known: who has not seen a day cannot know what
             a day brings. 0 where only rows count.
