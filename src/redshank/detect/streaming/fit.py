@@ -42,6 +42,12 @@ class _Fit:
         flat = np.ravel(what)
         field[: flat.size if flat.size > 1 else None] = flat
 
+    def put_both(self, first: str, second: str, what: str, values: NDArray[Any]) -> None:
+        """What is known of two components alike, (2 c,)."""
+        c = self.shape.channels
+        self.put(f"{first}_{what}", values[:c])
+        self.put(f"{second}_{what}", values[c:])
+
 
 def fit(
     shape: Layout,
@@ -229,8 +235,8 @@ def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
     c = job.shape.channels
     at = np.flatnonzero(settled if settled.any() else np.ones_like(settled))
 
-    def part(k: int) -> Singles:
-        return components[:, k * c : (k + 1) * c][at]
+    def part(k: int, count: int = 1) -> Singles:
+        return components[:, k * c : (k + count) * c][at]
 
     seen = np.maximum(part(PARTS).sum(axis=0), 1)
     squares = part(0) ** 2
@@ -240,19 +246,18 @@ def _put_scales(job: _Fit, components: Singles, settled: Marks) -> None:
     job.put("q_scale", np.maximum(part(1).mean(axis=0), 0.05))
     across = part(3)
     job.put("x_scale", np.maximum(np.sqrt(np.einsum("ij,ij->j", across, across) / len(at)), 0.1))
-    for name, k in (("s", 2), ("f", 4)):
-        _put_sides(job, name, part(k))
-    for name, k in (("level", 6), ("activity", 7)):
-        _put_range(job, name, part(k))
+    _put_sides(job, np.concatenate([part(2), part(4)], axis=1))
+    _put_ranges(job, part(6, 2))
     job.put("strange", np.ones(2))
 
 
-def _put_range(job: _Fit, name: str, slow: Singles) -> None:
-    """Where a slow mean usually lies; its width is the unit of what is outside."""
+def _put_ranges(job: _Fit, slow: Singles) -> None:
+    """Where slow means usually lie, of levels and of activity; the widths are the units of what is
+    outside."""
     low, high = _quantiles(slow, 0.01, 0.99)
-    job.put(f"{name}_low", low)
-    job.put(f"{name}_high", high)
-    job.put(f"{name}_unit", 1 / np.maximum(high - low, 0.1))
+    job.put_both("level", "activity", "low", low)
+    job.put_both("level", "activity", "high", high)
+    job.put_both("level", "activity", "unit", 1 / np.maximum(high - low, 0.1))
 
 
 def _quantiles(columns: Singles, *shares: float) -> Floats:
@@ -266,12 +271,14 @@ def _quantiles(columns: Singles, *shares: float) -> Floats:
     return found
 
 
-def _put_sides(job: _Fit, name: str, roughness: Singles) -> None:
-    """Middle and one-sided deviations, so that noise and stuck each have their own unit."""
+def _put_sides(job: _Fit, roughness: Singles) -> None:
+    """Middle and one-sided deviations of both roughnesses, so that noise and stuck each have their
+    own unit."""
     mid = roughness.mean(axis=0)
     off = roughness - mid
-    floor = np.maximum(0.3 * np.sqrt((off**2).mean(axis=0)), 0.02)
-    job.put(f"{name}_mid", mid)
+    squares = off * off
+    floor = np.maximum(0.3 * np.sqrt(squares.mean(axis=0)), 0.02)
+    job.put_both("s", "f", "mid", mid)
     for side, marks in (("up", off > 0), ("low", off < 0)):
-        size = np.sqrt((off**2 * marks).sum(axis=0) / np.maximum(marks.sum(axis=0), 1))
-        job.put(f"{name}_{side}", 1 / np.maximum(size, floor))
+        size = np.sqrt((squares * marks).sum(axis=0) / np.maximum(marks.sum(axis=0), 1))
+        job.put_both("s", "f", side, 1 / np.maximum(size, floor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -121,15 +122,12 @@ class Layout:
     core_bytes: int
     ring_bytes: int
     scratch_bytes: int
-    offsets: tuple[int, ...]
+    places: Mapping[str, tuple[type[np.generic], int, int]]
 
     def field(self, block: Bytes, name: str) -> NDArray[Any]:
         """A field of a model block as a flat view."""
-        at = FIELDS.index(name)
-        end = (*self.offsets, self.model_bytes)[at + 1]
-        kind = _TYPES.get(name, np.float32)
-        size = (end - self.offsets[at]) // np.dtype(kind).itemsize
-        return np.frombuffer(block, kind, size, self.offsets[at])
+        kind, size, offset = self.places[name]
+        return np.frombuffer(block, kind, size, offset)
 
 
 @cache
@@ -139,8 +137,13 @@ def layout(channels: int) -> Layout:
     native.call("rs_stream_shape", ctypes.c_int32(channels), sizes)
     native.call("rs_stream_offsets", ctypes.c_int32(channels), offsets)
     scratch = native.call("rs_stream_scratch", ctypes.c_int32(channels))
-    named = zip(_SIZES, sizes.tolist(), strict=True)
-    return Layout(**dict(named), scratch_bytes=scratch, offsets=tuple(offsets.tolist()))
+    named = dict(zip(_SIZES, sizes.tolist(), strict=True))
+    ends = [*offsets[1:].tolist(), named["model_bytes"]]
+    places = {}
+    for name, start, end in zip(FIELDS, offsets.tolist(), ends, strict=True):
+        kind = _TYPES.get(name, np.float32)
+        places[name] = kind, (end - start) // np.dtype(kind).itemsize, start
+    return Layout(**named, scratch_bytes=scratch, places=places)
 
 
 @cache
