@@ -50,6 +50,12 @@ def test_a_stuck_channel():
     )
 
 
+def test_of_a_channel_that_never_moved_its_value_is_all_that_is_known():
+    uv = Evidence("uv_intensity", "µW/cm²", 1, 78.75, 78.75, 78.74995, 78.75005)
+    told = text(found(Cause.FLAT_LINE, uv, held=86400), INFO)
+    assert "Nothing but 78.8 µW/cm² is known of this hour." in told
+
+
 def test_a_spike_says_how_far_off_it_is():
     away = Evidence("temperature", "°C", 1, 47.61, 21.0, 19.0, 23.0)
     spike = found(Cause.FORECAST, away, rows=1, course=course(47.61))

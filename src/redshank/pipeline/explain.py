@@ -17,6 +17,8 @@ from redshank.pipeline.faults import Findings, kind, origin, together
 LEAST_SHARE = 0.05
 """A channel with a smaller part of a row's evidence had nothing to do with it."""
 
+_POINT = 1e-3
+"""A band of this part of its upper limit is one value."""
 _REASONS = {
     "stuck": "it stands still, and no other channel changed with it",
     "saturation": "it stands at the end of its scale",
@@ -64,7 +66,7 @@ def title(found: Findings, info: SensorInfo) -> str:
 def text(found: Findings, info: SensorInfo) -> str:
     """The explanation: since when, against what band, what else, what stayed normal, how sure."""
     sentences = [_opening(found, info)]
-    if found.evidence and (band := _band(found.evidence[0], info)):
+    if band := _band(found, info):
         sentences.append(band)
     if others := [e for e in found.evidence[1:] if e.share >= 0.1]:
         listed = ", ".join(f"{label(e.channel, info)} ({amount(e, info)})" for e in others)
@@ -161,9 +163,13 @@ def _opening(found: Findings, info: SensorInfo) -> str:
     return f"{name} was unusual{span} from {moment(found.opened)} on, most of all at {value}."
 
 
-def _band(first: Evidence, info: SensorInfo) -> str:
-    if first.lower is None or first.upper is None:
+def _band(found: Findings, info: SensorInfo) -> str:
+    """What is normal; of what never moved, only where it is."""
+    first = found.evidence[0] if found.evidence else None
+    if first is None or first.lower is None or first.upper is None:
         return ""
+    if first.upper - first.lower <= _POINT * max(1.0, abs(first.upper)):
+        return f"Nothing but {number(first.upper, first.channel, info)} is known of this hour."
     low = number(first.lower, first.channel, info)
     high = number(first.upper, first.channel, info)
     return f"At this hour {low} to {high} is normal."

@@ -28,6 +28,10 @@ from redshank.pipeline.trace import Trace
 CALM_SHARE = 0.15
 """A channel that brought less of the evidence than this, over all rows, stayed normal."""
 
+TAKES_OVER = 10.0
+"""So many times as rare must a row be that gives an incident that went on for long to another
+channel."""
+
 _FLAG_BITS = np.array([flag.value for flag in Flag], np.uint16)
 
 STANDING = frozenset({Cause.STUCK, Cause.FREEZE, Cause.FLAT_LINE})
@@ -200,11 +204,8 @@ def _extend(running: Running, rows: Verdicts, part: Rows, seen: Seen, info: Sens
     running.rows = so_far + int(np.searchsorted(part, unusual[-1])) + 1
     _note_shares(running, rows, unusual)
     _note_far(running, rows, unusual)
-    peak = int(unusual[np.argmin(rows.rate[unusual])])
-    rarer = float(rows.rate[peak]) < running.rate
     before = severity(running.rate, running.budget)
-    if rarer:
-        _move_peak(running, rows, peak, info)
+    rarer = _follow_peak(running, rows, unusual, info)
     _note_held(running, rows, unusual, seen.held)
     worse = rarer and severity(running.rate, running.budget) != before
     pause = max(MINUTE, (running.last - running.opened) // 20)
@@ -272,6 +273,41 @@ def _told_of(running: Running, leading: str) -> int:
     if running.cause in STANDING or leading not in running.far:
         return running.peak
     return int(running.far[leading][-1])
+
+
+def _follow_peak(running: Running, rows: Verdicts, unusual: Rows, info: SensorInfo) -> bool:
+    """Look for a row that is more unusual than all before; whether there was one.
+
+    Once it has gone on for long an incident is about the channel that leads it: a row that another
+    channel leads has to be ten times as rare, or the subject would change with small differences.
+    """
+    late = int(np.searchsorted(rows.time[unusual], running.opened + meanwhile.LONG, "right"))
+    moved = _move_to_rarest(running, rows, unusual[:late], info)
+    left = unusual[late:]
+    while len(left):
+        rate = rows.rate[left].astype(np.float64)
+        leads = np.argmax(rows.contributions[left], axis=1)
+        subject = running.evidence[0].channel if running.evidence else ""
+        same = np.array([name == subject for name in rows.channels])[leads] | (subject == "")
+        rarest = np.minimum.accumulate(np.minimum(np.where(same, rate, np.inf), running.rate))
+        before = np.append(running.rate, rarest[:-1])
+        others = np.flatnonzero(~same & (rate < before / TAKES_OVER))
+        end = int(others[0]) if len(others) else len(left)
+        moved |= _move_to_rarest(running, rows, left[:end][same[:end]], info)
+        moved |= _move_to_rarest(running, rows, left[end : end + 1], info)
+        left = left[end + 1 :]
+    return moved
+
+
+def _move_to_rarest(running: Running, rows: Verdicts, among: Rows, info: SensorInfo) -> bool:
+    """Make the rarest of some rows the incident's most unusual one, if it is; whether it is."""
+    if not len(among):
+        return False
+    peak = int(among[np.argmin(rows.rate[among])])
+    rarer = float(rows.rate[peak]) < running.rate
+    if rarer:
+        _move_peak(running, rows, peak, info)
+    return rarer
 
 
 def _move_peak(running: Running, rows: Verdicts, peak: int, info: SensorInfo) -> None:
