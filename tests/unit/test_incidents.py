@@ -7,8 +7,8 @@ import pytest
 
 from redshank.core.clock import HOUR, MINUTE
 from redshank.core.records import SensorInfo
-from redshank.pipeline.incidents import TAKES_OVER, Running, _follow_peak
 from redshank.pipeline.meanwhile import LONG
+from redshank.pipeline.running import TAKES_OVER, Running, _follow_peak
 
 CHANNELS = ("humidity", "uv")
 

@@ -27,9 +27,10 @@ from redshank.core.queries import Incidents, Sensors, SensorSeries, Series, Sett
 from redshank.core.records import Evidence, Incident, SensorInfo
 from redshank.detect.drift import LEAST_DAYS, PARTS, WEEK_DAYS, Drift, days_of, slow_drift
 from redshank.pipeline import explain
-from redshank.pipeline.incidents import incident_id, severity
+from redshank.pipeline.incidents import incident_id
 from redshank.pipeline.neighbours import Neighbours
 from redshank.pipeline.pipeline import Pipeline
+from redshank.pipeline.running import severity
 
 DRIFT = "drift"
 SHARE = 0.05

@@ -34,14 +34,8 @@ from redshank.detect.alarm import (
     decide_series,
 )
 from redshank.detect.channelstate import RECENT_HOURS, Recent
-from redshank.pipeline.incidents import (
-    Running,
-    Seen,
-    Tracker,
-    incident_id,
-    retracted,
-    span_rows,
-)
+from redshank.pipeline.incidents import Tracker, incident_id, retracted, span_rows
+from redshank.pipeline.running import Running, Seen
 
 SETTING = "budget"
 """Key under which the store keeps it."""

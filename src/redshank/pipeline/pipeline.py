@@ -25,8 +25,9 @@ from redshank.detect.state import pack, unpack
 from redshank.detect.streaming import Cause, StreamingSettings
 from redshank.pipeline import check
 from redshank.pipeline.budget import Budget, Rebuilt
-from redshank.pipeline.incidents import Running, Seen, Tracker
+from redshank.pipeline.incidents import Tracker
 from redshank.pipeline.lapses import Absences
+from redshank.pipeline.running import Running, Seen
 from redshank.pipeline.timing import Attended, Place, Timing
 
 MODEL = "redshank-streaming"

@@ -16,9 +16,10 @@ from redshank.core.clock import DAY, HOUR, MINUTE, SECOND, from_micros
 from redshank.core.records import BY_RHYTHM, OUT_OF_SEASON, SILENT, STUTTERING, Incident
 from redshank.core.sparkplug import OFFLINE, STATUS_TAG
 from redshank.pipeline import explain
-from redshank.pipeline.incidents import incident_id, severity
+from redshank.pipeline.incidents import incident_id
 from redshank.pipeline.outages import Bools, Outages
 from redshank.pipeline.pipeline import Pipeline
+from redshank.pipeline.running import severity
 from redshank.pipeline.timing import Attended
 
 SILENCE_SHARE = 0.10
