@@ -19,6 +19,7 @@ TAKES_OVER = 10.0
 channel."""
 
 _FLAG_BITS = np.array([flag.value for flag in Flag], np.uint16)
+
 Rows = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 

@@ -56,7 +56,8 @@ static void dots(const float *restrict rows, int stride, int count, const float 
         int i = 0;
         for (; i + 8 <= n; i += 8) {
             const Four first = four(x + i), last = four(x + i + 4);
-#define ADD(q) (low[q] += four(a + q * stride + i) * first, high[q] += four(a + q * stride + i + 4) * last)
+#define ADD(q) \
+    (low[q] += four(a + q * stride + i) * first, high[q] += four(a + q * stride + i + 4) * last)
             ADD(0), ADD(1), ADD(2), ADD(3);
 #undef ADD
         }

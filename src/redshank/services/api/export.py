@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import IO, Annotated, Any, cast
 from urllib.parse import quote
 
@@ -76,14 +77,12 @@ def csv_file(context: Service, wanted: Asked) -> StreamingResponse:
 def parquet_file(context: Service, wanted: Asked) -> StreamingResponse:
     """The same as `readings.csv`; the file is made before its first byte is sent."""
     table = export(context.store, wanted)
-    file = _scratch(context)
-    try:
+    with ExitStack() as failed:
+        file = failed.enter_context(_scratch(context))
         write_parquet_parts(file, table.columns, table.parts)
         size = file.tell()
         file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+        failed.pop_all()
     answer = _file(_pieces(file), PARQUET, wanted.sensor_ids[0], "parquet")
     answer.headers["Content-Length"] = str(size)
     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import cast
 
@@ -236,19 +237,16 @@ async def open_connection(broker: Broker, session: Session) -> Connection:
     """
     loop = asyncio.get_running_loop()
     context = broker.context()
-    connection: Connection | None = None
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with AsyncExitStack() as failed, asyncio.timeout(CONNECT_SECONDS):
             _, connection = await loop.create_connection(
                 Connection, broker.host, broker.port, ssl=context
             )
+            failed.push_async_callback(connection.close)
             await connection.login(broker, session)
-    except BaseException as error:
-        if connection is not None:
-            await connection.close()
-        if isinstance(error, TimeoutError):
-            raise ConnectionLostError(f"no answer within {CONNECT_SECONDS:.0f} s") from error
-        if isinstance(error, (OSError, MalformedError)):
-            raise ConnectionLostError(str(error) or type(error).__name__) from error
-        raise
+            failed.pop_all()
+    except TimeoutError as error:
+        raise ConnectionLostError(f"no answer within {CONNECT_SECONDS:.0f} s") from error
+    except (OSError, MalformedError) as error:
+        raise ConnectionLostError(str(error) or type(error).__name__) from error
     return connection

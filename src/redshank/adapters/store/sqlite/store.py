@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,15 +68,13 @@ class SqliteStore:
 
     def write(self, commit: Commit) -> None:
         """Write all of it or nothing; durable on return."""
-        with self._lock, self._explaining("write"):
-            try:
-                with self._transaction():
-                    work = Writing(self._writer, self._directory, self._schemas)
-                    change = work.commit(commit)
-            except BaseException:
-                self._directory.clear()
-                self._schemas.clear()
-                raise
+        with self._lock, self._explaining("write"), ExitStack() as failed:
+            failed.callback(self._directory.clear)
+            failed.callback(self._schemas.clear)
+            with self._transaction():
+                work = Writing(self._writer, self._directory, self._schemas)
+                change = work.commit(commit)
+            failed.pop_all()
             self._directory.absorb(change.keys, change.last, change.judged, change.status)
 
     def read(self, query: Query[T]) -> T:
@@ -118,14 +116,9 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
+        with self._writer:  # commits, or rolls back what failed
+            self._writer.execute("BEGIN IMMEDIATE")
             yield
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
